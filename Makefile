@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# iovab: see README.md. The targets that people use:
+#
+#	make		the programs, into build/
+#	make demo	build, boot the lab, watch two devices migrate
+#	make test	every test, closing with 'N passed, N failed, N skipped'
+#	make lab	a shell in the lab; CMD='...' runs one command in it
+#	make install	into $(DESTDIR)$(PREFIX)
+#
+# V=1 shows the commands. Outputs go under build/.
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+BUILD := build
+PREFIX ?= /usr/local
+VERSION := 0.1
+
+CC ?= cc
+CLANG ?= clang
+# Debian keeps bpftool where a user's PATH does not look
+BPFTOOL ?= $(firstword $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool) bpftool)
+PKG_CONFIG ?= pkg-config
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+# Asked once, and only for the goals that compile something
+libs_wanted := libbpf jansson ncursesw
+lib_cflags = $(eval lib_cflags := $(shell $(PKG_CONFIG) --cflags $(libs_wanted)))$(lib_cflags)
+lib_libs = $(eval lib_libs := $(shell $(PKG_CONFIG) --libs $(libs_wanted)))$(lib_libs)
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	    -Wno-unused-parameter -Wvla
+USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOVAB_VERSION='"$(VERSION)"' \
+	      $(WARNINGS) -iquote include -iquote user -iquote $(BUILD)/bpf $(lib_cflags)
+
+-include tools/deps.mk
+include bpf/bpf.mk
+include user/user.mk
+-include kernel/kernel.mk
+include tools/lab/lab.mk
+-include tools/lab/migrate.mk
+-include tests/tests.mk
+
+.PHONY: all demo test install clean
+all: $(BUILD)/iovabtop
+
+demo: deps-demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/demo/demo
+
+test: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run
+
+install: all
+	install -D -m 0755 $(BUILD)/iovabtop $(DESTDIR)$(PREFIX)/sbin/iovabtop
+	install -D -m 0644 docs/iovabtop.8 $(DESTDIR)$(PREFIX)/share/man/man8/iovabtop.8
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The scan: count the bits of a window's part of the user bitmap.
+ *
+ * It runs in the task that called the report, so the bitmap's user address is
+ * good, and while the window is pinned its pages are there: a copy that must
+ * not fault succeeds. If user space unmapped the bitmap meanwhile the copy
+ * fails; then the scan says so and nothing is concluded from it.
+ *
+ * The bitmap is copied a chunk at a time (a power of two from 64 bytes to a
+ * page, so that each chunk falls into one cell of the heat strip), and the
+ * chunk is taken in groups of eight words. Most words of most bitmaps are
+ * zero, so a group is first or-ed together. Groups with a bit in them go
+ * through carry-save adders, which bring eight words down to four before
+ * anything is counted.
+ */
+#ifndef IOVAB_BPF_SCAN_H
+#define IOVAB_BPF_SCAN_H
+
+#include "state.h"
+
+#define GROUP_BYTES	64
+#define CHUNK_BYTES	4096
+#define CHUNK_GROUPS	(CHUNK_BYTES / GROUP_BYTES)
+
+/*
+ * A buffer for each program that scans and each CPU. A program never runs
+ * twice on a CPU at once (the kernel's recursion guard), but two may: one is
+ * preempted, another starts.
+ */
+enum scan_user { SCAN_PIN_ENTRY, SCAN_PIN_EXIT, SCAN_FREE, SCAN_USERS };
+
+struct chunk {
+	__u64 word[CHUNK_BYTES / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCAN_USERS);
+	__type(key, __u32);
+	__type(value, struct chunk);
+} scratch SEC(".maps");
+
+struct scan {
+	struct report *r;
+	__u64 addr;		/* user address of the first bit */
+	__u64 bits;		/* how many to look at */
+	__u64 set;		/* how many of them were set: the result */
+	__u32 chunk_shift;	/* log2 of the chunk's bytes */
+	__u32 cell_shift;	/* log2 of a cell's bits */
+	enum scan_user user;
+	bool at_end;		/* cells are added to, else subtracted from */
+	bool failed;
+};
+
+static __always_inline __u64 popcount64(__u64 v)
+{
+	v -= (v >> 1) & 0x5555555555555555ULL;
+	v = (v & 0x3333333333333333ULL) + ((v >> 2) & 0x3333333333333333ULL);
+	v = (v + (v >> 4)) & 0x0F0F0F0F0F0F0F0FULL;
+	return (v * 0x0101010101010101ULL) >> 56;
+}
+
+/* Full adder on 64 bits at once: a + b + c = 2 * carry + the sum left in a. */
+#define CSA(carry, a, b, c) do {				\
+	__u64 _x = (a) ^ (b);					\
+	(carry) = ((a) & (b)) | (_x & (c));			\
+	(a) = _x ^ (c);						\
+} while (0)
+
+static __always_inline __u64 popcount_group(const __u64 *w)
+{
+	__u64 a = w[0], b = w[3], c = w[6];
+	__u64 two_a, two_b, two_c, four;
+
+	if (!(w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7]))
+		return 0;
+	CSA(two_a, a, w[1], w[2]);
+	CSA(two_b, b, w[4], w[5]);
+	CSA(two_c, a, b, c);
+	CSA(four, two_a, two_b, two_c);
+	return 4 * popcount64(four) + 2 * popcount64(two_a) +
+	       popcount64(a) + popcount64(w[7]);
+}
+
+/* Clears what is not the bitmap's: from @bits on to the end of the last group. */
+static __always_inline void mask_tail(struct chunk *c, __u32 bits)
+{
+	__u32 word = bits / 64;
+
+	if (word < CHUNK_BYTES / 8)
+		c->word[word] &= (1ULL << (bits % 64)) - 1;
+}
+
+static long scan_chunk(__u32 index, struct scan *s)
+{
+	__u32 user = s->user, bits, bytes, cell, g;
+	__u64 first = (__u64)index << (s->chunk_shift + 3), set = 0;
+	struct chunk *c = bpf_map_lookup_elem(&scratch, &user);
+
+	if (!c || first >= s->bits)
+		return 1;
+	bits = 8U << s->chunk_shift;
+	if (s->bits - first < bits) {
+		bits = s->bits - first;
+		/* the last group is read in part: the rest of it must be zero */
+		g = bits / 8 / GROUP_BYTES;
+		if (g < CHUNK_GROUPS)
+			__builtin_memset(&c->word[g * 8], 0, GROUP_BYTES);
+	}
+	bytes = (bits + 7) / 8;
+	if (bytes > CHUNK_BYTES)
+		return 1;
+	if (bpf_probe_read_user(c, bytes, (void *)(s->addr + first / 8))) {
+		s->failed = true;
+		return 1;
+	}
+	if (bits % 64)
+		mask_tail(c, bits);
+
+	for (g = 0; g < CHUNK_GROUPS; g++) {
+		if (g * GROUP_BYTES >= bytes)
+			break;
+		set += popcount_group(&c->word[g * 8]);
+	}
+	s->set += set;
+
+	cell = first >> s->cell_shift;
+	if (cell < IOVAB_CELLS)
+		s->r->cells[cell] += s->at_end ? set : -set;
+	return 0;
+}
+
+/*
+ * Counts the set bits of the report's window. Returns them, or a negative
+ * number if the bitmap could not be read. The cells take the bits found with
+ * @at_end and give those found without, so that they hold the difference.
+ */
+static __always_inline __s64 scan_window(struct report *r, enum scan_user user, bool at_end)
+{
+	__u32 chunk_shift = r->cell_shift - 3;
+	struct scan s = {
+		.r = r,
+		.addr = r->window_addr,
+		.bits = r->window_pages,
+		.cell_shift = r->cell_shift,
+		.user = user,
+		.at_end = at_end,
+	};
+
+	if (chunk_shift > 12)
+		chunk_shift = 12;
+	s.chunk_shift = chunk_shift;
+	bpf_loop(((s.bits - 1) >> (chunk_shift + 3)) + 1, scan_chunk, &s, 0);
+	return s.failed ? -1 : (__s64)s.set;
+}
+
+#endif /* IOVAB_BPF_SCAN_H */

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the programs remember of a report in flight, and where.
+ *
+ * A report's state is found by the address of its iova_bitmap, which every
+ * hook is given. The address hashes to a slot; a slot is claimed by the first
+ * hook that sees the object and released when the object is freed. Claiming
+ * probes a few neighbours and is the only step on which two CPUs can meet
+ * (a compare-and-swap). From then on the object, and so its slot, is used by
+ * one task at a time: VFIO and iommufd allocate it, walk it and free it in one
+ * ioctl. So nothing in a slot needs an atomic, and no cache line of a slot is
+ * written by two CPUs at once.
+ *
+ * A slot has two halves with the same number. `struct iovab_slot` is in .bss: what
+ * a mark needs, in one cache line, reached without a helper, and what user space
+ * looks at to list the reports in flight. `struct report` is in an array map:
+ * all the rest, touched a few times a window.
+ */
+#ifndef IOVAB_BPF_STATE_H
+#define IOVAB_BPF_STATE_H
+
+#include "iovab.h"
+#include "kernel.h"
+
+#define SLOT_PROBES 8
+
+/* The pages of a report are counted from its base: page 0 is bit 0. */
+struct report {
+	struct iovab_source_key key;
+	char driver[IOVAB_DRIVER_LEN];
+	char vfio[IOVAB_VFIO_LEN];
+	char comm[IOVAB_COMM_LEN];
+	__u64 iova;		/* the range */
+	__u64 length;
+	__u32 page_shift;
+	__u32 failed;		/* an error came out of alloc or for_each */
+
+	__u64 pin_start_ns;
+	__u64 own_ns;		/* spent in our scans: not the report's latency */
+
+	/* the window that is pinned now */
+	__u64 window_page;	/* its first page */
+	__u64 window_pages;	/* pages of the range that it covers; 0: no window */
+	__u64 window_addr;	/* user address of its first bit */
+	__u64 window_start_ns;
+	__u64 window_dirty;	/* bits that were set at its start */
+	__u32 window_skipped;	/* a scan of it failed */
+	__u32 cell_shift;
+	__u32 cells[IOVAB_CELLS];	/* bits at its end - bits at its start */
+
+	/* counters, in the units of struct iovab_source but for pages */
+	__u64 windows;
+	__u64 windows_clean;
+	__u64 repins;
+	__u64 pages_pinned;
+	__u64 pin_failures;
+	__u64 scan_skipped;
+	__u64 dirty_pages;
+	__u64 next_window_page;	/* one past the last page that was ever pinned */
+	__u64 pin_sum_ns;
+	__u64 pin_min_ns;
+	__u64 pin_max_ns;
+	__u32 density[IOVAB_DENSITY_BUCKETS];
+	__u32 pin_bucket[IOVAB_HIST_BUCKETS];
+	__u32 runs[IOVAB_RUN_BUCKETS];
+};
+
+/* Set before the programs are loaded. */
+const volatile __u32 tier = IOVAB_TIER_DENSITY;
+const volatile __u32 index_bytes = 8;		/* of user bitmap that an index counts */
+const volatile __u32 cpu_page_shift = 12;
+const volatile bool want_events;		/* somebody reads the ring */
+
+/* Losses that the programs see themselves; user space adds the others. */
+struct iovab_losses losses;
+__u32 last_source_id;
+__u32 reports_in_flight;
+
+struct iovab_slot slots[IOVAB_MAX_REPORTS] __attribute__((aligned(64)));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, IOVAB_MAX_REPORTS);
+	__type(key, __u32);
+	__type(value, struct report);
+} reports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, IOVAB_MAX_SOURCES);
+	__type(key, struct iovab_source_key);
+	__type(value, struct iovab_source);
+} sources SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct iovab_cost);
+} cost SEC(".maps");
+
+/* A program that began at @start_ns ends. */
+static __always_inline void cost_add(__u64 start_ns)
+{
+	__u32 zero = 0;
+	struct iovab_cost *c = bpf_map_lookup_elem(&cost, &zero);
+
+	if (!c)
+		return;
+	c->run_ns += bpf_ktime_get_ns() - start_ns;
+	c->runs++;
+}
+
+static __always_inline void count(__u64 *counter)
+{
+	__sync_fetch_and_add(counter, 1);
+}
+
+/*
+ * An object's address as a plain number. The verifier lets nobody calculate
+ * with the address of a kernel object, but a privileged program may subtract
+ * two pointers. So what stands for the object is its distance from the slots.
+ */
+static __always_inline __u64 key_of(const void *obj)
+{
+	__u64 key = (__u64)obj;
+
+	asm volatile("%0 -= %1" : "+r"(key) : "r"(slots));
+	return key;
+}
+
+static __always_inline __u32 slot_home(__u64 key)
+{
+	/* objects are 64-byte things: their low address bits say nothing */
+	return ((key >> 5) * 0x9E3779B97F4A7C15ULL) >> 40;
+}
+
+/* The number of the slot of the object @key, or -1. */
+static __always_inline int slot_find(__u64 key)
+{
+	__u32 home = slot_home(key), i;
+
+#pragma unroll
+	for (i = 0; i < SLOT_PROBES; i++) {
+		__u32 n = (home + i) & (IOVAB_MAX_REPORTS - 1);
+
+		if (slots[n].key == key)
+			return n;
+	}
+	return -1;
+}
+
+/* Claims a slot for the object @key, which has none. Its number, or -1 if all are taken. */
+static __always_inline int slot_claim(__u64 key)
+{
+	__u32 home = slot_home(key), i;
+
+	for (i = 0; i < SLOT_PROBES; i++) {
+		__u32 n = (home + i) & (IOVAB_MAX_REPORTS - 1);
+
+		if (!__sync_val_compare_and_swap(&slots[n].key, 0, key)) {
+			__sync_fetch_and_add(&reports_in_flight, 1);
+			return n;
+		}
+	}
+	count(&losses.slots_full);
+	return -1;
+}
+
+static __always_inline struct iovab_slot *slot_at(__u32 n)
+{
+	return &slots[n & (IOVAB_MAX_REPORTS - 1)];
+}
+
+static __always_inline void slot_release(__u32 n)
+{
+	struct iovab_slot *s = slot_at(n);
+
+	s->source_id = 0;
+	s->pages_now = 0;
+	s->start_ns = 0;
+	/* last: from here on the slot may be somebody else's */
+	__sync_lock_test_and_set(&s->key, 0);
+	__sync_fetch_and_sub(&reports_in_flight, 1);
+}
+
+static __always_inline struct report *report_at(__u32 n)
+{
+	return bpf_map_lookup_elem(&reports, &n);
+}
+
+#endif /* IOVAB_BPF_STATE_H */

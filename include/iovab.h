@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the BPF programs and user space share: keys, counters and events.
+ *
+ * BPF records facts and nothing else: every figure that a user sees is
+ * computed by user/model.c from these. All records have fixed width and
+ * explicit padding, so that one header serves both sides.
+ *
+ * A *source* is what a row of iovabtop shows: one device (or HWPT) as used by
+ * one owner process. Its counters live in a BPF map from the first report on
+ * and only grow; a report's figures are added to them when the report ends,
+ * so that the counters of a source always agree with each other.
+ *
+ * Byte figures that are "pages x page size" use the page size of the report
+ * they come from, that is the IOVA range which one bit of its bitmap stands
+ * for, never the page size of the CPU.
+ */
+#ifndef IOVAB_H
+#define IOVAB_H
+
+#include <linux/types.h>
+
+#define IOVAB_DEVICE_LEN	64	/* kernel device names, longer ones are cut */
+#define IOVAB_DRIVER_LEN	32
+#define IOVAB_VFIO_LEN		16	/* "vfio4294967" fits */
+#define IOVAB_COMM_LEN		16	/* TASK_COMM_LEN */
+
+#define IOVAB_MAX_SOURCES	2048	/* rows: device x owner */
+#define IOVAB_MAX_REPORTS	4096	/* reports in flight; a power of two */
+
+/* The tiers of cost; each measures all that the one before it does. */
+enum iovab_tier {
+	IOVAB_TIER_WINDOWS = 1,
+	IOVAB_TIER_DENSITY = 2,
+	IOVAB_TIER_SETS = 3,
+};
+
+/* Who asked for a report. Unknown: it failed before it told. */
+enum iovab_client {
+	IOVAB_CLIENT_UNKNOWN = 0,
+	IOVAB_CLIENT_VFIO = 1,
+	IOVAB_CLIENT_IOMMUFD = 2,
+	IOVAB_CLIENT_REF = 3,
+};
+
+enum iovab_implementation {
+	IOVAB_IMPL_KERNEL = 0,
+	IOVAB_IMPL_REFERENCE = 1,
+};
+
+/*
+ * Latency histograms are log-linear: every power of two of nanoseconds is cut
+ * into 1 << IOVAB_HIST_SUB_BITS buckets of equal width, so a bucket is at most
+ * 25 % wide. Bucket 0 takes everything below 2^IOVAB_HIST_MIN_SHIFT ns, the
+ * last one everything from 2^IOVAB_HIST_MAX_SHIFT ns (275 s) on.
+ */
+#define IOVAB_HIST_SUB_BITS	2
+#define IOVAB_HIST_MIN_SHIFT	8
+#define IOVAB_HIST_MAX_SHIFT	38
+#define IOVAB_HIST_BUCKETS \
+	(2 + ((IOVAB_HIST_MAX_SHIFT - IOVAB_HIST_MIN_SHIFT) << IOVAB_HIST_SUB_BITS))
+
+/*
+ * The density histogram counts windows. Bucket 0: nothing dirty (a clean
+ * window). Bucket i from 1 on: the fraction of dirty pages is in
+ * (2^-(14-i), 2^-(13-i)], and bucket 1 takes all that is below, too; so
+ * bucket 13 is (1/2, 1]. Windows whose scan was skipped are in none.
+ */
+#define IOVAB_DENSITY_BUCKETS	14
+
+/* Lengths of runs of ascending, adjacent marks: bucket i counts runs of
+ * [2^i, 2^(i+1)) pages, the last one everything longer.
+ */
+#define IOVAB_RUN_BUCKETS	24
+
+/* A window's range is cut into this many cells of equal size for the heat strip. */
+#define IOVAB_CELLS		64
+
+struct iovab_source_key {
+	__u64 owner_start_ns;	/* CLOCK_BOOTTIME when the owner process started */
+	__u32 pid;		/* thread group id in the initial pid namespace */
+	__u32 hwpt;		/* iommufd: id of the HWPT, else 0 */
+	__u8 client;		/* enum iovab_client */
+	__u8 implementation;	/* enum iovab_implementation */
+	__u8 pad[6];
+	char device[IOVAB_DEVICE_LEN];	/* kernel's device name; "" if unknown */
+};
+
+/* Counts of a latency; the extremes are exact, the rest is in the buckets. */
+struct iovab_latency {
+	__u64 sum_ns;
+	__u64 min_ns;		/* valid if there is a count in any bucket */
+	__u64 max_ns;
+	__u64 bucket[IOVAB_HIST_BUCKETS];
+};
+
+/*
+ * A report is added to its source by many single additions. The count of those
+ * that are done stands first and the count of those that were begun last, so a
+ * copy (made in ascending order) in which they differ was made meanwhile, and
+ * its figures do not agree with each other.
+ */
+struct iovab_source {
+	__u64 folds_done;
+	__u32 id;		/* unique while the programs are loaded, from 1 on */
+	__u32 pad;
+	char driver[IOVAB_DRIVER_LEN];
+	char vfio[IOVAB_VFIO_LEN];
+	char comm[IOVAB_COMM_LEN];	/* of the owner's main thread */
+
+	/* the last report that ended */
+	__u64 last_iova;
+	__u64 last_length;	/* bytes */
+	__u64 last_page_size;	/* bytes a bit */
+	__u64 last_end_ns;	/* CLOCK_MONOTONIC */
+
+	/* tier windows */
+	__u64 reports;		/* ended, with or without an error */
+	__u64 report_errors;	/* of these: alloc or for_each failed */
+	__u64 range_bytes;	/* lengths of the reports' ranges */
+	__u64 windows;
+	__u64 repins;
+	__u64 pages_pinned;	/* CPU pages of bitmap */
+	__u64 pin_failures;
+
+	/* tier density */
+	__u64 windows_clean;
+	__u64 scan_skipped;	/* windows whose bitmap could not be read */
+	__u64 dirty_bytes;	/* of the windows that were scanned */
+
+	/* tier sets */
+	__u64 set_calls;
+	__u64 marked_bytes;
+	__u64 lost_bytes;
+	__u64 overshoot_bytes;
+	__u64 marks_ascending;	/* began at or after the end of the mark before */
+	__u64 marks_descending;	/* ended at or before the start of the mark before */
+	__u64 marks_overlapping;	/* touched the mark before; the rest is first marks */
+	__u64 runs[IOVAB_RUN_BUCKETS];
+
+	__u64 density[IOVAB_DENSITY_BUCKETS];
+	struct iovab_latency report;	/* alloc to free */
+	struct iovab_latency pin;	/* each pin that was tried, failed ones too */
+	__u64 folds_begun;
+};
+
+/*
+ * Every path that loses something has a counter here. They count events that
+ * are missing from the sources' counters; all zero means nothing was missed.
+ */
+struct iovab_losses {
+	__u64 slots_full;	/* reports not followed: too many in flight */
+	__u64 sources_full;	/* reports not counted: too many sources */
+	__u64 joined_late;	/* reports under way when the programs were attached */
+	__u64 marks_unowned;	/* marks of reports that are not followed */
+	__u64 pins_unowned;	/* pins of reports that are not followed */
+	__u64 names_cut;	/* device names longer than IOVAB_DEVICE_LEN - 1 */
+	__u64 events_dropped;	/* window events: the ring was full */
+	__u64 recursion_missed;	/* program runs that the kernel skipped */
+};
+
+/*
+ * What the programs cost, by CPU; not the program on set, which is too short
+ * to be timed from inside.
+ */
+struct iovab_cost {
+	__u64 run_ns;
+	__u64 runs;
+};
+
+/* No mark begins at the last byte of the address space and is whole pages long. */
+#define IOVAB_NO_STREAK (~0ULL)
+
+/*
+ * A report in flight: the half of its state that a mark needs (the programs
+ * keep the rest to themselves) and that user space lists.
+ *
+ * Marks are followed as streaks: marks of one length, each beginning where the
+ * one before ended, inside the window. Such a mark costs three compares and
+ * one store; the streak is added to the counters when it ends.
+ */
+struct iovab_slot {
+	__u64 key;		/* stands for the iova_bitmap; 0: the slot is free */
+	__u64 next;		/* where the streak's next mark would begin, or IOVAB_NO_STREAK */
+	__u64 mark_length;	/* bytes of each mark in the streak */
+	__u64 last_start;	/* the last begin at which a mark is inside the window */
+	__u64 anchor;		/* where the streak's uncounted marks began */
+	__u64 prev_start;	/* the mark before, first byte and last */
+	__u64 prev_last;
+	__u64 run_pages;	/* of the run of adjacent marks that goes on */
+
+	__u64 set_calls;
+	__u64 marked_pages;
+	__u64 lost_pages;
+	__u64 overshoot_pages;
+	__u64 descending;	/* the rest of the calls but the first ascended */
+	__u64 overlapping;
+
+	__u64 start_ns;
+	__u32 source_id;
+	__u32 pages_now;	/* CPU pages pinned now */
+};
+
+_Static_assert(sizeof(struct iovab_slot) == 128, "two cache lines a slot");
+
+/* Ring buffer: a window ended (tiers density and sets, when asked for). */
+struct iovab_window_event {
+	__u32 source_id;	/* 0: the report's source is not known yet */
+	__u32 pages;		/* CPU pages pinned */
+	__u64 start_ns;		/* CLOCK_MONOTONIC, when the pin had returned */
+	__u64 end_ns;
+	__u64 iova;		/* first IOVA of the window */
+	__u64 length;		/* bytes of IOVA, inside the report's range */
+	__u64 page_size;
+	__u64 dirty_pages;	/* bits newly set */
+	__u32 scan_skipped;	/* 1: the scan failed, dirty_pages and cells are unknown */
+	__u32 cell_shift;	/* a cell covers page_size << cell_shift bytes of IOVA */
+	__u32 cells[IOVAB_CELLS];	/* dirty pages in each, from iova on */
+};
+
+/* Index of the bucket of a latency histogram that takes @ns. */
+static inline __attribute__((always_inline)) __u32 iovab_hist_index(__u64 ns)
+{
+	__u32 shift, log2 = 0;
+	__u64 v = ns;
+
+	if (ns < (1ULL << IOVAB_HIST_MIN_SHIFT))
+		return 0;
+	if (ns >= (1ULL << IOVAB_HIST_MAX_SHIFT))
+		return IOVAB_HIST_BUCKETS - 1;
+	/* floor(log2(ns)) in five steps: BPF has no instruction for it */
+	if (v >> 32) { v >>= 32; log2 += 32; }
+	if (v >> 16) { v >>= 16; log2 += 16; }
+	if (v >> 8) { v >>= 8; log2 += 8; }
+	if (v >> 4) { v >>= 4; log2 += 4; }
+	if (v >> 2) { v >>= 2; log2 += 2; }
+	log2 += v >> 1;
+
+	shift = log2 - IOVAB_HIST_SUB_BITS;
+	return 1 + ((log2 - IOVAB_HIST_MIN_SHIFT) << IOVAB_HIST_SUB_BITS) +
+	       ((ns >> shift) & ((1 << IOVAB_HIST_SUB_BITS) - 1));
+}
+
+_Static_assert(sizeof(struct iovab_source_key) == 24 + IOVAB_DEVICE_LEN,
+	       "the key has no hidden padding");
+_Static_assert(sizeof(struct iovab_window_event) == 64 + 4 * IOVAB_CELLS,
+	       "the event has no hidden padding");
+_Static_assert(__builtin_offsetof(struct iovab_source, folds_done) == 0 &&
+	       __builtin_offsetof(struct iovab_source, folds_begun) + 8 ==
+	       sizeof(struct iovab_source), "a copy reads them first and last");
+_Static_assert((IOVAB_MAX_REPORTS & (IOVAB_MAX_REPORTS - 1)) == 0,
+	       "slots are found by masking");
+
+#endif /* IOVAB_H */

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading the kernel's side once an interval.
+ *
+ * The counters are read with one batch call for all sources. A source to which
+ * a report was being added at that moment (struct iovab_source tells) could show
+ * a window without its report; it is read again by itself.
+ *
+ * A source whose owner is gone cannot change any more. It is reported as such
+ * for LINGER_NS and then taken out of the map, so that the map holds what
+ * lives; the model remembers it.
+ */
+#include "collector.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "identity.h"
+#include "iovab.skel.h"
+
+#define LINGER_NS	(60 * 1000000000ULL)
+
+/* The kernel measures its programs' run time only while asked to: one interval in so many. */
+#define COST_EVERY	8
+
+/* Each collection asks one owner in so many whether its pid still is the same process. */
+#define RECHECK_EVERY	16
+
+/* What is remembered of a source between collections. */
+struct known {
+	__u32 id;
+	__u64 gone_ns;		/* when its owner was found gone; 0: it lives */
+	char vm[IOVAB_VM_LEN];
+};
+
+struct collector {
+	struct session *session;
+	struct ring_buffer *ring;
+	struct iovab_facts facts;
+	unsigned int turn;
+
+	struct iovab_source_key *keys;		/* IOVAB_MAX_SOURCES of each */
+	struct iovab_source *values;
+	struct iovab_source_fact *sources;
+	struct known *known;			/* n_known of them */
+	size_t n_known;
+	struct iovab_live_fact *live;
+	struct iovab_window_event *windows;
+	size_t n_windows, max_windows;
+	__u64 windows_dropped;			/* no memory for them here */
+
+	int cost_fd;				/* the kernel measures while it is open */
+	__u64 cost_since_ns, cost_base_ns;
+};
+
+static __u64 clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+struct collector *collector__new(struct session *s)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->session = s;
+	c->cost_fd = -1;
+	c->keys = calloc(IOVAB_MAX_SOURCES, sizeof(*c->keys));
+	c->values = calloc(IOVAB_MAX_SOURCES, sizeof(*c->values));
+	c->sources = calloc(IOVAB_MAX_SOURCES, sizeof(*c->sources));
+	c->known = calloc(IOVAB_MAX_SOURCES, sizeof(*c->known));
+	c->live = calloc(IOVAB_MAX_REPORTS, sizeof(*c->live));
+	if (c->keys && c->values && c->sources && c->known && c->live)
+		return c;
+	collector__free(c);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void collector__free(struct collector *c)
+{
+	if (!c)
+		return;
+	if (c->cost_fd >= 0)
+		close(c->cost_fd);
+	ring_buffer__free(c->ring);
+	free(c->keys);
+	free(c->values);
+	free(c->sources);
+	free(c->known);
+	free(c->live);
+	free(c->windows);
+	free(c);
+}
+
+static int take_window(void *ctx, void *data, size_t size)
+{
+	struct collector *c = ctx;
+
+	if (size < sizeof(*c->windows))
+		return 0;
+	if (c->n_windows == c->max_windows) {
+		size_t max = c->max_windows ? 2 * c->max_windows : 1024;
+		void *more = realloc(c->windows, max * sizeof(*c->windows));
+
+		if (!more) {
+			c->windows_dropped++;
+			return 0;
+		}
+		c->windows = more;
+		c->max_windows = max;
+	}
+	memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
+	return 0;
+}
+
+void collector__drain(struct collector *c)
+{
+	struct iovab_bpf *bpf = session__bpf(c->session);
+
+	if (!bpf || !bpf->rodata->want_events)
+		return;
+	if (!c->ring)
+		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_window, c, NULL);
+	if (c->ring)
+		ring_buffer__consume(c->ring);
+}
+
+/* The map's order is stable, so what is looked for is at @hint or soon behind it. */
+static struct known *find_known(struct collector *c, __u32 id, size_t hint)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_known; i++) {
+		struct known *k = &c->known[(hint + i) % c->n_known];
+
+		if (k->id == id)
+			return k;
+	}
+	return NULL;
+}
+
+/* The entry for a source; asks /proc for its VM at the first sight. */
+static struct known *get_known(struct collector *c, const struct iovab_source_key *key, __u32 id,
+			       size_t hint)
+{
+	struct known *k = find_known(c, id, hint);
+
+	if (k || c->n_known == IOVAB_MAX_SOURCES)
+		return k;
+	k = &c->known[c->n_known++];
+	k->id = id;
+	k->gone_ns = 0;
+	identity__vm(key->pid, key->owner_start_ns, k->vm, sizeof(k->vm));
+	return k;
+}
+
+static bool owner_gone(const struct collector *c, const struct iovab_source_key *key, size_t i)
+{
+	if (kill(key->pid, 0) && errno == ESRCH)
+		return true;
+	return (c->turn + i) % RECHECK_EVERY == 0 &&
+	       !identity__alive(key->pid, key->owner_start_ns);
+}
+
+/*
+ * Reads a source again until no report was being added to it. That takes two
+ * microseconds a report, so the loop ends; its bound is for a defect.
+ */
+static void read_whole(int map, const struct iovab_source_key *key, struct iovab_source *value)
+{
+	int i;
+
+	for (i = 0; i < 10000 && value->folds_done != value->folds_begun; i++)
+		bpf_map_lookup_elem(map, key, value);
+}
+
+static int read_sources(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
+{
+	int map = bpf_map__fd(bpf->maps.sources);
+	__u32 cursor, n = IOVAB_MAX_SOURCES;
+	int err = bpf_map_lookup_batch(map, NULL, &cursor, c->keys, c->values, &n, NULL);
+
+	if (err && err != -ENOENT)
+		return error__set(e, IOVAB_EXIT_FAILURE, "cannot read the counters: %s",
+				  strerror(-err));
+	return n;
+}
+
+static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
+{
+	int map = bpf_map__fd(bpf->maps.sources);
+	size_t i, out = 0;
+
+	for (i = 0; i < n; i++) {
+		struct iovab_source_fact *f = &c->sources[out];
+		struct known *k;
+
+		if (!c->values[i].id)
+			continue;	/* just being made */
+		k = get_known(c, &c->keys[i], c->values[i].id, out);
+		if (!k)
+			continue;
+		if (!k->gone_ns && owner_gone(c, &c->keys[i], i)) {
+			k->gone_ns = c->facts.time_ns;
+			/* its last report may have ended after the read */
+			bpf_map_lookup_elem(map, &c->keys[i], &c->values[i]);
+		}
+		read_whole(map, &c->keys[i], &c->values[i]);
+		f->key = c->keys[i];
+		f->counters = c->values[i];
+		memcpy(f->vm, k->vm, sizeof(f->vm));
+		f->owner_gone = k->gone_ns != 0;
+		out++;
+		if (k->gone_ns && c->facts.time_ns - k->gone_ns > LINGER_NS) {
+			bpf_map_delete_elem(map, &c->keys[i]);
+			*k = c->known[--c->n_known];
+		}
+	}
+	c->facts.sources = c->sources;
+	c->facts.n_sources = out;
+}
+
+static void take_live(struct collector *c, struct iovab_bpf *bpf)
+{
+	const volatile typeof(bpf->bss->slots[0]) *s = bpf->bss->slots;
+	size_t i, n = 0;
+
+	for (i = 0; bpf->bss->reports_in_flight && i < IOVAB_MAX_REPORTS; i++) {
+		if (!s[i].key || !s[i].start_ns)
+			continue;
+		c->live[n].source_id = s[i].source_id;
+		c->live[n].pages_pinned = s[i].pages_now;
+		c->live[n].start_ns = s[i].start_ns;
+		n++;
+	}
+	c->facts.live = c->live;
+	c->facts.n_live = n;
+}
+
+/* Sums up what the kernel knows of our programs. */
+static void sum_programs(struct iovab_bpf *bpf, __u64 *run_ns, __u64 *missed)
+{
+	struct bpf_program *prog;
+
+	*run_ns = *missed = 0;
+	bpf_object__for_each_program(prog, bpf->obj) {
+		struct bpf_prog_info info = {};
+		__u32 len = sizeof(info);
+		int fd = bpf_program__fd(prog);
+
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+			continue;
+		*run_ns += info.run_time_ns;
+		*missed += info.recursion_misses;
+	}
+}
+
+/*
+ * Asking the kernel to measure costs every BPF program on the machine two
+ * reads of the clock, so it is asked for one interval in COST_EVERY, the first
+ * one included.
+ */
+static void take_cost(struct collector *c, struct iovab_bpf *bpf)
+{
+	struct iovab_cost_fact *cost = &c->facts.cost;
+	__u64 run_ns, now = clock_ns(CLOCK_MONOTONIC);
+
+	sum_programs(bpf, &run_ns, &c->facts.losses.recursion_missed);
+	cost->bpf_known = c->cost_fd >= 0;
+	if (cost->bpf_known) {
+		cost->bpf_run_ns = run_ns - c->cost_base_ns;
+		cost->bpf_sampled_ns = now - c->cost_since_ns;
+		close(c->cost_fd);
+		c->cost_fd = -1;
+	}
+	if (c->turn % COST_EVERY)
+		return;
+	c->cost_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	c->cost_base_ns = run_ns;
+	c->cost_since_ns = now;
+}
+
+static void take_losses(struct collector *c, struct iovab_bpf *bpf)
+{
+	__u64 missed = c->facts.losses.recursion_missed;
+
+	memcpy(&c->facts.losses, &bpf->bss->losses, sizeof(c->facts.losses));
+	c->facts.losses.recursion_missed = missed;
+	c->facts.losses.events_dropped += c->windows_dropped;
+}
+
+static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
+{
+	int n = read_sources(c, bpf, e);
+
+	if (n < 0)
+		return -1;
+	take_sources(c, bpf, n);
+	take_live(c, bpf);
+	take_cost(c, bpf);
+	take_losses(c, bpf);
+	c->turn++;
+	return 0;
+}
+
+const struct iovab_facts *collector__collect(struct collector *c, struct iovab_error *e)
+{
+	struct iovab_facts *f = &c->facts;
+	bool attached = session__attached(c->session);
+
+	/* windows that ended before the counters are read: last events first */
+	collector__drain(c);
+	f->windows = c->windows;
+	f->n_windows = c->n_windows;
+	c->n_windows = 0;
+
+	f->time_ns = clock_ns(CLOCK_MONOTONIC);
+	clock_gettime(CLOCK_REALTIME, &f->wall);
+	f->cost.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	f->tier = session__tier(c->session);
+	f->state = attached ? IOVAB_STATE_ATTACHED : IOVAB_STATE_WAITING;
+	f->generation = attached ?
+		features__describe(session__features(c->session)->generation) : NULL;
+	if (attached && collect_attached(c, session__bpf(c->session), e))
+		return NULL;
+	return f;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Facts: what the collector hands to the model, once an interval.
+ *
+ * This is the seam of the program. Above it (model, views) nothing knows
+ * libbpf or a kernel; below it nothing computes. A recording stores facts and
+ * a replay produces them, so that everything above runs with no kernel at all.
+ *
+ * All arrays belong to whoever made the facts and live until its next
+ * collection; strings in them are raw bytes from the kernel or from /proc,
+ * NUL-terminated but otherwise hostile: views escape them.
+ */
+#ifndef IOVAB_FACTS_H
+#define IOVAB_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "iovab.h"
+
+#define IOVAB_VM_LEN	128
+
+/* One source: identity, what /proc told of its owner, and its counters. */
+struct iovab_source_fact {
+	struct iovab_source_key key;
+	struct iovab_source counters;
+	char vm[IOVAB_VM_LEN];	/* "" if the owner does not say */
+	bool owner_gone;	/* the owner process has ended: no more reports */
+};
+
+/* A report in flight. */
+struct iovab_live_fact {
+	__u32 source_id;	/* 0: not known yet (before for_each) */
+	__u32 pages_pinned;	/* now */
+	__u64 start_ns;		/* CLOCK_MONOTONIC */
+};
+
+/* What watching cost. Counts since the start; unknown ones are marked so. */
+struct iovab_cost_fact {
+	__u64 collector_cpu_ns;		/* this process, all threads */
+	bool bpf_known;			/* the two below were sampled in this interval */
+	__u64 bpf_run_ns;		/* time in our programs while sampled */
+	__u64 bpf_sampled_ns;		/* how long was sampled */
+};
+
+enum iovab_state {
+	IOVAB_STATE_WAITING,	/* the facility is in a module that is not loaded */
+	IOVAB_STATE_ATTACHED,
+};
+
+struct iovab_facts {
+	__u64 time_ns;			/* CLOCK_MONOTONIC, when the counters were read */
+	struct timespec wall;		/* CLOCK_REALTIME at the same moment */
+	enum iovab_state state;
+	enum iovab_tier tier;
+	const char *generation;		/* e.g. "6.1, windows pinned in turn"; NULL while waiting */
+
+	const struct iovab_source_fact *sources;
+	size_t n_sources;
+	const struct iovab_live_fact *live;
+	size_t n_live;
+	const struct iovab_window_event *windows;	/* since the last facts */
+	size_t n_windows;
+	struct iovab_losses losses;
+	struct iovab_cost_fact cost;
+};
+
+#endif /* IOVAB_FACTS_H */

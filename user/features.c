@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "features.h"
+
+#include <bpf/btf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define BTF_DIR		"/sys/kernel/btf"
+#define LOCKDOWN_FILE	"/sys/kernel/security/lockdown"
+
+/* What the facility's module was called: the only one that ever had it. */
+#define MODULE		"vfio"
+
+/*
+ * Why each is needed: BPF loads the programs and maps; PERFMON lets them read
+ * kernel memory and attach; SYS_ADMIN lets libbpf go through the BTF of the
+ * kernel's modules (BPF_BTF_GET_NEXT_ID asks for it).
+ */
+static const struct {
+	unsigned int cap;
+	const char *name;
+} needed_caps[] = {
+	{ CAP_BPF, "CAP_BPF" },
+	{ CAP_PERFMON, "CAP_PERFMON" },
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
+};
+
+static int effective_caps(__u64 *caps)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return -errno;
+	*caps = (__u64)data[1].effective << 32 | data[0].effective;
+	return 0;
+}
+
+static int check_caps(struct iovab_error *e)
+{
+	char missing[128] = "";
+	__u64 caps;
+	size_t i;
+
+	if (effective_caps(&caps))
+		return 0;	/* loading will tell */
+	for (i = 0; i < sizeof(needed_caps) / sizeof(needed_caps[0]); i++) {
+		if (caps & 1ULL << needed_caps[i].cap)
+			continue;
+		if (missing[0])
+			strcat(missing, ", ");
+		strcat(missing, needed_caps[i].name);
+	}
+	if (!missing[0])
+		return 0;
+	return error__set(e, IOVAB_EXIT_PRIVILEGE,
+			  "tracing the kernel is not permitted: %s missing; run as root or grant %s",
+			  missing, strchr(missing, ',') ? "them" : "it");
+}
+
+static int check_lockdown(struct iovab_error *e)
+{
+	char line[128] = "";
+	FILE *file = fopen(LOCKDOWN_FILE, "re");
+
+	if (!file)
+		return 0;	/* no lockdown in this kernel */
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	if (!strstr(line, "[confidentiality]"))
+		return 0;
+	return error__set(e, IOVAB_EXIT_PRIVILEGE,
+			  "kernel lockdown is in mode 'confidentiality', which forbids BPF to read kernel memory; boot with lockdown=integrity or none");
+}
+
+int features__check_access(struct iovab_error *e)
+{
+	if (check_caps(e) || check_lockdown(e))
+		return -1;
+	if (access(BTF_DIR "/vmlinux", R_OK))
+		return error__set(e, IOVAB_EXIT_NO_BPF,
+				  "this kernel has no type information (" BTF_DIR "/vmlinux: %s); it needs CONFIG_DEBUG_INFO_BTF=y",
+				  strerror(errno));
+	return 0;
+}
+
+bool features__module_loaded(void)
+{
+	return !access("/sys/module/" MODULE, F_OK);
+}
+
+/* Whether a list of modules (modules.dep, modules.builtin) names vfio.ko. */
+static bool list_names_module(const char *release, const char *list)
+{
+	char path[256], line[4096];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/lib/modules/%s/%s", release, list);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, ":\n")] = '\0';
+		found = strstr(line, "/" MODULE ".ko") != NULL;
+	}
+	fclose(file);
+	return found;
+}
+
+/* Can a module still bring the facility? Yes, too, where nobody can tell. */
+static bool module_may_come(void)
+{
+	char path[256];
+	struct utsname u;
+
+	if (features__module_loaded() || uname(&u))
+		return false;
+	snprintf(path, sizeof(path), "/lib/modules/%s/modules.dep", u.release);
+	if (access(path, R_OK))
+		return true;
+	return list_names_module(u.release, "modules.dep");
+}
+
+static bool has_func(const struct btf *btf, const char *name)
+{
+	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
+static const struct btf_member *find_member(const struct btf *btf, const char *type,
+					    const char *name)
+{
+	int id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT), i;
+	const struct btf_type *t;
+
+	if (id < 0)
+		return NULL;
+	t = btf__type_by_id(btf, id);
+	for (i = 0; i < btf_vlen(t); i++)
+		if (!strcmp(btf__name_by_offset(btf, btf_members(t)[i].name_off), name))
+			return &btf_members(t)[i];
+	return NULL;
+}
+
+/* Bytes that an index counts: the size of what iova_bitmap.bitmap points to. */
+static __u32 find_index_bytes(const struct btf *btf)
+{
+	const struct btf_member *m = find_member(btf, "iova_bitmap", "bitmap");
+	const struct btf_type *t;
+	__s64 size;
+
+	if (!m)
+		return 0;
+	t = btf__type_by_id(btf, btf__resolve_type(btf, m->type));
+	if (!t || !btf_is_ptr(t))
+		return 0;
+	size = btf__resolve_size(btf, t->type);
+	return size == 1 || size == 8 ? size : 0;
+}
+
+/*
+ * v6.8 ("iommufd: set_ahead") and v6.11 (pinning inside set, mapped.length)
+ * changed when windows are pinned; each left its mark in the structures.
+ */
+static enum features_generation find_generation(const struct btf *btf)
+{
+	if (find_member(btf, "iova_bitmap", "set_ahead_length") ||
+	    find_member(btf, "iova_bitmap_map", "length"))
+		return FEATURES_GENERATION_UNKNOWN;
+	if (!has_func(btf, "iova_bitmap_get"))
+		return FEATURES_GENERATION_UNKNOWN;
+	return FEATURES_EAGER;
+}
+
+static bool look_into(struct features *f, const struct btf *btf, const char *where)
+{
+	if (!has_func(btf, "iova_bitmap_for_each") || !has_func(btf, "iova_bitmap_set"))
+		return false;
+	f->present = true;
+	snprintf(f->where, sizeof(f->where), "%s", where);
+	f->index_bytes = find_index_bytes(btf);
+	f->generation = f->index_bytes ? find_generation(btf) : FEATURES_GENERATION_UNKNOWN;
+	return true;
+}
+
+/* Goes through the BTF of all modules; the likely one first. */
+static void look_into_modules(struct features *f, struct btf *vmlinux)
+{
+	const char *first = MODULE;
+	struct dirent *entry;
+	struct btf *btf;
+	DIR *dir;
+
+	btf = btf__load_module_btf(first, vmlinux);
+	if (btf) {
+		look_into(f, btf, first);
+		btf__free(btf);
+	}
+	dir = f->present ? NULL : opendir(BTF_DIR);
+	while (dir && !f->present && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "vmlinux") ||
+		    !strcmp(entry->d_name, first))
+			continue;
+		btf = btf__load_module_btf(entry->d_name, vmlinux);
+		if (!btf)
+			continue;
+		look_into(f, btf, entry->d_name);
+		btf__free(btf);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+int features__probe(struct features *f, struct iovab_error *e)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf();
+
+	memset(f, 0, sizeof(*f));
+	if (!vmlinux)
+		return error__set(e, IOVAB_EXIT_NO_BPF,
+				  "cannot read the kernel's type information: %s",
+				  strerror(errno));
+	if (!look_into(f, vmlinux, "vmlinux"))
+		look_into_modules(f, vmlinux);
+	btf__free(vmlinux);
+
+	f->expected = !f->present && module_may_come();
+	if (!f->present && !f->expected)
+		return error__set(e, IOVAB_EXIT_NO_FACILITY,
+				  "this kernel has no iova_bitmap: no VFIO driver or IOMMU can report dirty pages; it needs CONFIG_VFIO (6.1 to 6.6) or CONFIG_IOMMUFD (6.7 and later)");
+	if (f->present && f->generation == FEATURES_GENERATION_UNKNOWN)
+		return error__set(e, IOVAB_EXIT_NO_FACILITY,
+				  "this kernel's iova_bitmap (in %s) is of a generation that this version of iovab does not know; nothing was attached",
+				  f->where);
+	return 0;
+}
+
+const char *features__describe(enum features_generation g)
+{
+	return g == FEATURES_EAGER ? "6.1 (windows pinned in turn)" : "unknown";
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "session.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "iovab.skel.h"
+
+#define MAX_HOOKS 8
+
+struct session {
+	struct session_options opts;
+	struct features features;
+	struct iovab_bpf *bpf;
+	struct bpf_link *links[MAX_HOOKS];
+	size_t n_links;
+};
+
+/*
+ * The hooks, in the order in which they are attached: what opens a report
+ * comes last, so that a report that was opened is seen to its end.
+ */
+static const struct hook {
+	size_t program;		/* offset in struct iovab_bpf's progs */
+	enum iovab_tier tier;	/* the lowest that needs it */
+} hooks[] = {
+#define HOOK(name, tier) { offsetof(struct iovab_bpf, progs.name), IOVAB_TIER_##tier }
+	HOOK(set_entry, SETS),
+	HOOK(free_entry, WINDOWS),
+	HOOK(for_each_exit, WINDOWS),
+	HOOK(for_each_entry, WINDOWS),
+	HOOK(pin_exit, WINDOWS),
+	HOOK(pin_entry, WINDOWS),
+#undef HOOK
+};
+
+#define N_HOOKS (sizeof(hooks) / sizeof(hooks[0]))
+_Static_assert(N_HOOKS <= MAX_HOOKS, "room for every link");
+
+static struct bpf_program *hook_program(const struct iovab_bpf *bpf, const struct hook *h)
+{
+	return *(struct bpf_program **)((char *)bpf + h->program);
+}
+
+static bool verbose;
+
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (!verbose || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, format, args);
+}
+
+struct session *session__new(const struct session_options *opts, struct iovab_error *e)
+{
+	struct session *s;
+
+	verbose = opts->verbose;
+	libbpf_set_print(print_libbpf);
+	if (features__check_access(e))
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (!s) {
+		error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
+		return NULL;
+	}
+	s->opts = *opts;
+	if (features__probe(&s->features, e)) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void detach(struct session *s)
+{
+	/* the openers first: no report begins any more that will not be seen to end */
+	while (s->n_links)
+		bpf_link__destroy(s->links[--s->n_links]);
+	iovab_bpf__destroy(s->bpf);
+	s->bpf = NULL;
+}
+
+void session__free(struct session *s)
+{
+	if (!s)
+		return;
+	detach(s);
+	free(s);
+}
+
+static unsigned int log2_page_size(void)
+{
+	return __builtin_ctzl(sysconf(_SC_PAGESIZE));
+}
+
+static int fail(struct session *s, struct iovab_error *e, const char *what, int err)
+{
+	detach(s);
+	if (err == -EPERM || err == -EACCES)
+		return error__set(e, IOVAB_EXIT_PRIVILEGE,
+				  "the kernel does not permit to %s: %s; run as root, or see --verbose",
+				  what, strerror(-err));
+	return error__set(e, IOVAB_EXIT_NO_BPF,
+			  "cannot %s: %s; --verbose shows what the kernel said", what,
+			  strerror(-err));
+}
+
+static int load(struct session *s, struct iovab_error *e)
+{
+	size_t i;
+	int err;
+
+	s->bpf = iovab_bpf__open();
+	if (!s->bpf)
+		return fail(s, e, "open the BPF programs", -errno);
+	s->bpf->rodata->tier = s->opts.tier;
+	s->bpf->rodata->index_bytes = s->features.index_bytes;
+	s->bpf->rodata->cpu_page_shift = log2_page_size();
+	s->bpf->rodata->want_events = s->opts.want_events;
+	for (i = 0; i < N_HOOKS; i++)
+		bpf_program__set_autoload(hook_program(s->bpf, &hooks[i]),
+					  s->opts.tier >= hooks[i].tier);
+	err = iovab_bpf__load(s->bpf);
+	return err ? fail(s, e, "load the BPF programs", err) : 0;
+}
+
+int session__attach(struct session *s, struct iovab_error *e)
+{
+	size_t i;
+
+	if (s->n_links)
+		return 0;
+	if (!s->features.present) {
+		if (!features__module_loaded())
+			return 1;
+		if (features__probe(&s->features, e))
+			return -1;
+		if (!s->features.present)
+			return 1;
+	}
+	if (load(s, e))
+		return -1;
+	for (i = 0; i < N_HOOKS; i++) {
+		struct bpf_program *prog = hook_program(s->bpf, &hooks[i]);
+		char what[96];
+
+		if (s->opts.tier < hooks[i].tier)
+			continue;
+		s->links[s->n_links] = bpf_program__attach(prog);
+		if (!s->links[s->n_links]) {
+			snprintf(what, sizeof(what), "attach %s to %s", bpf_program__name(prog),
+				 bpf_program__section_name(prog) + 1);
+			return fail(s, e, what, -errno);
+		}
+		s->n_links++;
+	}
+	return 0;
+}
+
+bool session__attached(const struct session *s)
+{
+	return s->n_links > 0;
+}
+
+const struct features *session__features(const struct session *s)
+{
+	return &s->features;
+}
+
+enum iovab_tier session__tier(const struct session *s)
+{
+	return s->opts.tier;
+}
+
+struct iovab_bpf *session__bpf(struct session *s)
+{
+	return s->bpf;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A session: the programs loaded into the kernel and attached.
+ *
+ * Everything it puts into the kernel hangs on file descriptors of this
+ * process: links, programs, maps. So whatever ends the process, kill -9
+ * included, takes all of it out of the kernel again.
+ */
+#ifndef IOVAB_SESSION_H
+#define IOVAB_SESSION_H
+
+#include <stdbool.h>
+
+#include "error.h"
+#include "features.h"
+#include "iovab.h"
+
+struct session_options {
+	enum iovab_tier tier;
+	bool want_events;	/* somebody will read the window events */
+	bool verbose;		/* libbpf's own messages to stderr */
+};
+
+struct session;
+struct iovab_bpf;
+
+/*
+ * Checks access and the facility. NULL with @e set if there is nothing to
+ * trace here. The session is not attached yet: session__attach() does that.
+ */
+struct session *session__new(const struct session_options *opts, struct iovab_error *e);
+void session__free(struct session *s);
+
+/*
+ * Loads and attaches. 0: attached (also if it was before); 1: the facility's
+ * module is not loaded yet, ask again later; -1 with @e set: it failed, and
+ * nothing is left attached.
+ */
+int session__attach(struct session *s, struct iovab_error *e);
+
+bool session__attached(const struct session *s);
+const struct features *session__features(const struct session *s);
+enum iovab_tier session__tier(const struct session *s);
+
+/* The loaded programs and maps; for the collector only. NULL before attaching. */
+struct iovab_bpf *session__bpf(struct session *s);
+
+#endif /* IOVAB_SESSION_H */

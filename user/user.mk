@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The collector library and the programs on it.
+
+user_objects := $(patsubst user/%.c,$(BUILD)/user/%.o,$(wildcard user/*.c))
+
+$(BUILD)/user/%.o: user/%.c
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# only these know the programs
+$(BUILD)/user/session.o $(BUILD)/user/collector.o: $(BUILD)/bpf/iovab.skel.h
+
+$(BUILD)/libiovab.a: $(user_objects)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tools/%.o: tools/%.c
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/iovabtop: $(BUILD)/tools/iovabtop.o $(BUILD)/libiovab.a
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(lib_libs) -lelf -lz -lm -o $@
+
+-include $(wildcard $(BUILD)/user/*.d $(BUILD)/tools/*.d)
