@@ -25,7 +25,7 @@
 
 #define LINGER_NS	(60 * 1000000000ULL)
 
-/* The kernel measures its programs' run time only while asked to: one interval in so many. */
+/* What a mark costs is measured in one interval of so many. */
 #define COST_EVERY	8
 
 /* Each collection asks one owner in so many whether its pid still is the same process. */
@@ -54,8 +54,14 @@ struct collector {
 	size_t n_windows, max_windows;
 	__u64 windows_dropped;			/* no memory for them here */
 
-	int cost_fd;				/* the kernel measures while it is open */
-	__u64 cost_since_ns, cost_base_ns;
+	struct iovab_cost *costs;		/* n_cpus of them */
+	int n_cpus;
+	__u64 last_ns, last_run_ns, last_marks;
+	int cost_fd;				/* the kernel times programs while it is open */
+	__u64 mark_runs, mark_run_ns;		/* of the program on set when it was opened */
+	bool mark_ns_known;
+	unsigned int mark_turn;			/* when it was measured */
+	double mark_ns;				/* what a mark costs */
 };
 
 static __u64 clock_ns(clockid_t clock)
@@ -79,7 +85,10 @@ struct collector *collector__new(struct session *s)
 	c->sources = calloc(IOVAB_MAX_SOURCES, sizeof(*c->sources));
 	c->known = calloc(IOVAB_MAX_SOURCES, sizeof(*c->known));
 	c->live = calloc(IOVAB_MAX_REPORTS, sizeof(*c->live));
-	if (c->keys && c->values && c->sources && c->known && c->live)
+	c->n_cpus = libbpf_num_possible_cpus();
+	c->costs = calloc(c->n_cpus > 0 ? c->n_cpus : 1, sizeof(*c->costs));
+	if (c->keys && c->values && c->sources && c->known && c->live && c->costs &&
+	    c->n_cpus > 0)
 		return c;
 	collector__free(c);
 	errno = ENOMEM;
@@ -98,6 +107,7 @@ void collector__free(struct collector *c)
 	free(c->sources);
 	free(c->known);
 	free(c->live);
+	free(c->costs);
 	free(c->windows);
 	free(c);
 }
@@ -247,12 +257,37 @@ static void take_live(struct collector *c, struct iovab_bpf *bpf)
 	c->facts.n_live = n;
 }
 
-/* Sums up what the kernel knows of our programs. */
-static void sum_programs(struct iovab_bpf *bpf, __u64 *run_ns, __u64 *missed)
+/*
+ * Asks the kernel what a run of the program on set takes. That makes it time
+ * every BPF program on the machine, two reads of the clock each, so it is
+ * asked for one interval in COST_EVERY, and only while there are marks.
+ */
+static void calibrate_mark(struct collector *c, const struct bpf_prog_info *info, bool marks)
+{
+	if (c->cost_fd >= 0) {
+		__u64 runs = info->run_cnt - c->mark_runs;
+
+		if (runs) {
+			c->mark_ns = (double)(info->run_time_ns - c->mark_run_ns) / (double)runs;
+			c->mark_ns_known = true;
+			c->mark_turn = c->turn;
+		}
+		close(c->cost_fd);
+		c->cost_fd = -1;
+	}
+	if (!marks || (c->mark_ns_known && c->turn - c->mark_turn < COST_EVERY))
+		return;
+	c->cost_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	c->mark_runs = info->run_cnt;
+	c->mark_run_ns = info->run_time_ns;
+}
+
+/* What the kernel knows of our programs: runs that it skipped, and what a mark costs. */
+static void ask_programs(struct collector *c, struct iovab_bpf *bpf, bool marks)
 {
 	struct bpf_program *prog;
 
-	*run_ns = *missed = 0;
+	c->facts.losses.recursion_missed = 0;
 	bpf_object__for_each_program(prog, bpf->obj) {
 		struct bpf_prog_info info = {};
 		__u32 len = sizeof(info);
@@ -260,34 +295,52 @@ static void sum_programs(struct iovab_bpf *bpf, __u64 *run_ns, __u64 *missed)
 
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 			continue;
-		*run_ns += info.run_time_ns;
-		*missed += info.recursion_misses;
+		c->facts.losses.recursion_missed += info.recursion_misses;
+		if (prog == bpf->progs.set_entry)
+			calibrate_mark(c, &info, marks);
 	}
 }
 
-/*
- * Asking the kernel to measure costs every BPF program on the machine two
- * reads of the clock, so it is asked for one interval in COST_EVERY, the first
- * one included.
- */
+static __u64 sum_costs(struct collector *c, struct iovab_bpf *bpf)
+{
+	__u32 zero = 0;
+	__u64 sum = 0;
+	int i;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(bpf->maps.cost), &zero, c->costs))
+		return 0;
+	for (i = 0; i < c->n_cpus; i++)
+		sum += c->costs[i].run_ns;
+	return sum;
+}
+
+static __u64 sum_marks(const struct collector *c)
+{
+	__u64 sum = 0;
+	size_t i;
+
+	for (i = 0; i < c->facts.n_sources; i++)
+		sum += c->facts.sources[i].counters.set_calls;
+	return sum;
+}
+
+/* The programs time themselves, but for the marks: these are counted times calibrated. */
 static void take_cost(struct collector *c, struct iovab_bpf *bpf)
 {
 	struct iovab_cost_fact *cost = &c->facts.cost;
-	__u64 run_ns, now = clock_ns(CLOCK_MONOTONIC);
+	__u64 run_ns = sum_costs(c, bpf), marks = sum_marks(c);
+	__u64 new_marks = marks > c->last_marks ? marks - c->last_marks : 0;
 
-	sum_programs(bpf, &run_ns, &c->facts.losses.recursion_missed);
-	cost->bpf_known = c->cost_fd >= 0;
+	ask_programs(c, bpf, new_marks);
+	cost->bpf_known = c->turn && (!new_marks || c->mark_ns_known);
 	if (cost->bpf_known) {
-		cost->bpf_run_ns = run_ns - c->cost_base_ns;
-		cost->bpf_sampled_ns = now - c->cost_since_ns;
-		close(c->cost_fd);
-		c->cost_fd = -1;
+		cost->bpf_sampled_ns += c->facts.time_ns - c->last_ns;
+		cost->bpf_run_ns += run_ns - c->last_run_ns +
+				    (__u64)((double)new_marks * c->mark_ns);
 	}
-	if (c->turn % COST_EVERY)
-		return;
-	c->cost_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	c->cost_base_ns = run_ns;
-	c->cost_since_ns = now;
+	c->last_run_ns = run_ns;
+	c->last_marks = marks;
+	c->last_ns = c->facts.time_ns;
 }
 
 static void take_losses(struct collector *c, struct iovab_bpf *bpf)

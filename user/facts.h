@@ -36,12 +36,12 @@ struct iovab_live_fact {
 	__u64 start_ns;		/* CLOCK_MONOTONIC */
 };
 
-/* What watching cost. Counts since the start; unknown ones are marked so. */
+/* What watching cost, since the start. */
 struct iovab_cost_fact {
 	__u64 collector_cpu_ns;		/* this process, all threads */
-	bool bpf_known;			/* the two below were sampled in this interval */
-	__u64 bpf_run_ns;		/* time in our programs while sampled */
-	__u64 bpf_sampled_ns;		/* how long was sampled */
+	bool bpf_known;			/* false: what the last interval cost is not known */
+	__u64 bpf_run_ns;		/* time spent in our programs, all CPUs; of the ... */
+	__u64 bpf_sampled_ns;		/* ... time for which that is known */
 };
 
 enum iovab_state {

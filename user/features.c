@@ -46,7 +46,7 @@ static int effective_caps(__u64 *caps)
 static int check_caps(struct iovab_error *e)
 {
 	char missing[128] = "";
-	__u64 caps;
+	__u64 caps = 0;
 	size_t i;
 
 	if (effective_caps(&caps))

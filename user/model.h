@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The model: from facts to the figures that every view shows.
+ *
+ * model__update() takes the facts of one moment, keeps what it needs to
+ * compute differences and rates (from monotonic time only), and produces a
+ * snapshot. A view formats a const snapshot and computes nothing.
+ */
+#ifndef IOVAB_MODEL_H
+#define IOVAB_MODEL_H
+
+#include "facts.h"
+
+/*
+ * A figure is not just a number. "Not measured" (this tier does not look),
+ * "unknown" (it looked and could not see, so that any number would be wrong)
+ * and zero are different things, and every view shows them differently.
+ */
+enum iovab_value_state {
+	IOVAB_VALUE_NOT_MEASURED = 0,
+	IOVAB_VALUE_UNKNOWN,
+	IOVAB_VALUE_KNOWN,
+};
+
+struct iovab_value {
+	enum iovab_value_state state;
+	__u64 v;
+};
+
+struct iovab_ratio {
+	enum iovab_value_state state;
+	double v;
+};
+
+/* Counters, in the order and with the names of the JSON contract (model__figure_name). */
+enum iovab_figure {
+	IOVAB_FIG_REPORTS,
+	IOVAB_FIG_REPORT_ERRORS,
+	IOVAB_FIG_RANGE_BYTES,
+	IOVAB_FIG_WINDOWS,
+	IOVAB_FIG_WINDOWS_CLEAN,
+	IOVAB_FIG_REPINS,
+	IOVAB_FIG_PAGES_PINNED,
+	IOVAB_FIG_PIN_FAILURES,
+	IOVAB_FIG_SCAN_SKIPPED,
+	IOVAB_FIG_DIRTY_BYTES,
+	IOVAB_FIG_SET_CALLS,
+	IOVAB_FIG_MARKED_BYTES,
+	IOVAB_FIG_REDUNDANT_BYTES,
+	IOVAB_FIG_LOST_BYTES,
+	IOVAB_FIG_OVERSHOOT_BYTES,
+	IOVAB_FIGURES
+};
+
+/*
+ * A latency over a scope. Of a total, min and max are exact and the
+ * percentiles are bucket-precise; of an interval, min and max are the edges of
+ * the outermost buckets that grew (within the total's extremes).
+ */
+struct iovab_latency_figures {
+	enum iovab_value_state state;	/* NOT_MEASURED also if nothing was counted */
+	__u64 count, sum, min, max, p50, p90, p99;	/* ns, but for count */
+};
+
+/* One scope: the total since the start, or the last interval. */
+struct iovab_figures {
+	struct iovab_value fig[IOVAB_FIGURES];
+	struct iovab_ratio density;		/* dirty / range bytes */
+	struct iovab_ratio clean_share;		/* clean windows / windows */
+	struct iovab_ratio windows_per_report;	/* churn: this and the next */
+	struct iovab_ratio repins_per_report;
+	struct iovab_latency_figures report_ns;
+	struct iovab_latency_figures pin_ns;
+	__u64 report_hist[IOVAB_HIST_BUCKETS];
+	__u64 pin_hist[IOVAB_HIST_BUCKETS];
+	__u64 density_hist[IOVAB_DENSITY_BUCKETS];	/* tier density and up */
+	__u64 run_hist[IOVAB_RUN_BUCKETS];		/* tier sets */
+	__u64 marks_ascending, marks_descending, marks_overlapping; /* tier sets */
+};
+
+/*
+ * Where in IOVA space the dirty pages are: IOVAB_CELLS cells of
+ * 1 << cell_shift bytes from iova on, fed from window events. It grows
+ * (cells are merged in pairs) when a window lies outside it.
+ */
+struct iovab_heat {
+	bool valid;
+	__u64 iova;
+	__u32 cell_shift;
+	__u64 total_bytes[IOVAB_CELLS];		/* dirty bytes since the start */
+	__u64 interval_bytes[IOVAB_CELLS];	/* in the last interval */
+	__u64 seen_bytes[IOVAB_CELLS];		/* bytes of windows that covered the cell */
+};
+
+struct iovab_row {
+	__u32 id;			/* of the row, from 1 on; never given twice by a model */
+	enum iovab_client client;
+	enum iovab_implementation implementation;
+	char device[IOVAB_DEVICE_LEN];	/* raw; "" unknown */
+	char driver[IOVAB_DRIVER_LEN];
+	char vfio[IOVAB_VFIO_LEN];
+	char comm[IOVAB_COMM_LEN];
+	char vm[IOVAB_VM_LEN];
+	__u32 pid;
+	__u32 hwpt;
+	bool stale;			/* the owner is gone: nothing can change any more */
+	bool idle;			/* no report ended in the last interval */
+
+	__u64 range_iova, range_length, page_size;	/* of the last report; page_size 0: none yet */
+	struct iovab_figures total;
+	bool has_interval;		/* false at the first sight of the source */
+	struct iovab_figures interval;
+
+	/* rates of the interval, a second; NOT_MEASURED without an interval */
+	struct iovab_ratio reports_per_s;
+	struct iovab_ratio dirty_bytes_per_s;
+
+	__u32 reports_in_flight;
+	__u64 oldest_in_flight_ns;	/* age of the oldest one */
+	__u64 pages_pinned_now;
+	struct iovab_heat heat;
+};
+
+struct iovab_snapshot {
+	struct timespec wall;
+	double elapsed_s;		/* since the first facts */
+	double interval_s;		/* 0 at the first facts */
+	enum iovab_state state;
+	enum iovab_tier tier;
+	const char *generation;		/* NULL while waiting */
+
+	struct iovab_losses losses;	/* totals, of all loads of the programs */
+	__u64 events_lost;		/* sum of those that make totals too small */
+	__u64 heat_unplaced;		/* window events that no row's strip shows: no such source, or nonsense */
+	struct iovab_ratio bpf_share;	/* of one CPU, in the interval */
+	struct iovab_ratio collector_share; /* of one CPU, in the interval */
+
+	const struct iovab_row *rows;	/* in order of appearance */
+	size_t n_rows;
+	struct iovab_figures sum;	/* totals over all rows, and those no longer kept */
+	__u64 rows_folded;		/* how many stale rows are no longer kept */
+	__u32 reports_in_flight;
+	__u64 pages_pinned_now;
+};
+
+struct model;
+
+/* Returns NULL with errno set. */
+struct model *model__new(void);
+void model__free(struct model *m);
+
+/*
+ * Stale rows of sources that vanished from the facts are kept, so that no total
+ * is lost; above this many the first ones are folded into the sum.
+ */
+#define MODEL_MAX_VANISHED	4096
+
+/*
+ * Takes the facts of one moment. The snapshot it produces belongs to the model
+ * and lives until the next update or free. Returns NULL with errno set when
+ * memory runs out; the model is then as before.
+ */
+const struct iovab_snapshot *model__update(struct model *m, const struct iovab_facts *facts);
+
+/* The field's name in the JSON contract, and the lowest tier that measures it. */
+const char *model__figure_name(enum iovab_figure f);
+enum iovab_tier model__figure_tier(enum iovab_figure f);
+
+const char *model__client_name(enum iovab_client c);	/* NULL if unknown */
+const char *model__implementation_name(enum iovab_implementation i);
+const char *model__tier_name(enum iovab_tier t);
+
+/* The kinds of losses, in the order of struct iovab_losses. */
+#define MODEL_LOSSES	(sizeof(struct iovab_losses) / sizeof(__u64))
+const char *model__loss_name(unsigned int i);
+__u64 model__loss(const struct iovab_losses *l, unsigned int i);
+/* True if it makes totals too small: it is part of events_lost. */
+bool model__loss_counts(unsigned int i);
+
+#endif /* IOVAB_MODEL_H */

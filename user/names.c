@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Names of the model's enumerations, as in the JSON contract. */
+#include "model.h"
+
+const char *model__client_name(enum iovab_client c)
+{
+	switch (c) {
+	case IOVAB_CLIENT_VFIO:
+		return "vfio";
+	case IOVAB_CLIENT_IOMMUFD:
+		return "iommufd";
+	case IOVAB_CLIENT_REF:
+		return "ref";
+	default:
+		return NULL;
+	}
+}
+
+const char *model__implementation_name(enum iovab_implementation i)
+{
+	return i == IOVAB_IMPL_REFERENCE ? "reference" : "kernel";
+}
+
+const char *model__tier_name(enum iovab_tier t)
+{
+	switch (t) {
+	case IOVAB_TIER_WINDOWS:
+		return "windows";
+	case IOVAB_TIER_DENSITY:
+		return "density";
+	case IOVAB_TIER_SETS:
+		return "sets";
+	}
+	return "?";
+}
+
+static const struct {
+	const char *name;
+	size_t offset;
+	bool counts;	/* makes totals too small */
+} losses[] = {
+#define LOSS(field, counts) { #field, offsetof(struct iovab_losses, field), counts }
+	LOSS(slots_full, true),
+	LOSS(sources_full, true),
+	LOSS(joined_late, true),
+	LOSS(marks_unowned, true),
+	LOSS(pins_unowned, true),
+	LOSS(names_cut, false),		/* the row is there, under a shorter name */
+	LOSS(events_dropped, false),	/* the strip misses windows, no total does */
+	LOSS(recursion_missed, true),
+#undef LOSS
+};
+
+_Static_assert(sizeof(losses) / sizeof(losses[0]) == MODEL_LOSSES, "a name for each loss");
+
+const char *model__loss_name(unsigned int i)
+{
+	return losses[i].name;
+}
+
+__u64 model__loss(const struct iovab_losses *l, unsigned int i)
+{
+	return *(const __u64 *)((const char *)l + losses[i].offset);
+}
+
+bool model__loss_counts(unsigned int i)
+{
+	return losses[i].counts;
+}
