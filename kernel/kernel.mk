@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The kernel modules. Included by the top Makefile; sets and uses nothing of it.
+#
+#   make modules KHDR=/lib/modules/$(uname -r)/build
+#
+# builds build/kernel/<kernel release>/iovab_mock.ko. KHDR is the folder to hand
+# to kbuild; by default it is that of the lab's kernel, which KERNEL chooses.
+# kbuild writes beside the sources, so they are copied first; a copy is renewed
+# only when its source is newer, so nothing is compiled twice. Packaged headers
+# have no vmlinux to make BTF from: then kbuild is not asked to.
+
+KERNEL_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
+KERNEL_SRCS := $(sort $(wildcard $(KERNEL_DIR)*.c $(KERNEL_DIR)*.h) $(KERNEL_DIR)Kbuild)
+KERNEL_BUILD ?= build/kernel
+
+.PHONY: modules
+modules:
+	@set -e; \
+	hdr="$(KHDR)"; \
+	[ -n "$$hdr" ] || hdr=$$($(MAKE) -s --no-print-directory -f tools/lab/lab.mk lab-headers KERNEL="$(KERNEL)"); \
+	rel=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' "$$hdr/include/generated/utsrelease.h" 2>/dev/null) || :; \
+	[ -n "$$rel" ] || { echo "modules: no kernel headers in '$$hdr'" \
+		"(include/generated/utsrelease.h is missing): set KHDR to the folder that kbuild needs" >&2; exit 1; }; \
+	out="$(abspath $(KERNEL_BUILD))/$$rel"; \
+	mkdir -p "$$out"; \
+	cp -pu $(KERNEL_SRCS) "$$out"; \
+	$(if $(V),,echo "  KMOD    $(KERNEL_BUILD)/$$rel/iovab_mock.ko";) \
+	$(MAKE) $(if $(V),V=1,-s) --no-print-directory -C "$$hdr" M="$$out" \
+		$$([ -e "$$hdr/vmlinux" ] || echo CONFIG_DEBUG_INFO_BTF_MODULES=) modules

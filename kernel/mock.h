@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The mock VFIO device, seen by its own files. mock_main.c tells how it works.
+ *
+ * Units: a *granule* is 4 KiB of IOVA, one bit of the engine's state. A *page*
+ * is a tracked page, the engine's page_size, one or more granules.
+ */
+#ifndef IOVAB_MOCK_H
+#define IOVAB_MOCK_H
+
+#include <linux/interval_tree.h>
+#include <linux/mutex.h>
+#include <linux/prandom.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+
+#define MOCK_NAME		"iovab-mock"
+#define MOCK_MAX_DEVICES	1024
+
+#define MOCK_GRANULE_SHIFT	12
+#define MOCK_GRANULE_BYTES	(1UL << MOCK_GRANULE_SHIFT)
+#define MOCK_MIN_PAGE_BYTES	4096UL
+#define MOCK_MAX_PAGE_BYTES	(2UL << 20)
+#define MOCK_MAX_RATE		100000000ULL	/* pages a second */
+#define MOCK_MAX_EXTEND		(1U << 20)	/* pages, of the faults that lengthen a mark */
+#define MOCK_MAX_DELAY_MS	60000U
+
+/* mock_bits: which granules are dirty */
+
+struct mock_bits {
+	struct xarray chunks;	/* by granule / granules a chunk */
+};
+
+/* Called with runs of taken granules: at most a word long, in walking order. */
+typedef void (*mock_take_fn)(void *ctx, u64 granule, u64 count);
+
+void mock_bits__init(struct mock_bits *bits);
+void mock_bits__clear(struct mock_bits *bits);
+int mock_bits__set(struct mock_bits *bits, u64 granule, u64 count, u64 *newly);
+u64 mock_bits__count(struct mock_bits *bits, u64 first, u64 last);
+int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down,
+		    mock_take_fn fn, void *ctx);
+
+/* mock_truth: what the device did, told by itself */
+
+/* Sums over calls of log_read_and_clear. */
+struct mock_counts {
+	u64 calls;
+	u64 marks;
+	u64 marked_bytes;	/* of a mark, inside the tracked ranges */
+	u64 overshoot_bytes;	/* of a mark, outside of them */
+	u64 cross_bytes;	/* of marked_bytes, past the end of the call */
+	u64 distinct_bytes;	/* dirty pages handed out, each once a call */
+};
+
+struct mock_truth {
+	spinlock_t lock;	/* guards everything below */
+	struct mock_counts total;
+	struct mock_counts last;
+	u64 dirtied_bytes;	/* went from clean to dirty */
+	u64 dropped_bytes;	/* were dirty when logging stopped */
+	u64 throttled_pages;	/* asked for by rate, not written: no time */
+};
+
+void mock_truth__init(struct mock_truth *truth);
+void mock_truth__add_call(struct mock_truth *truth, const struct mock_counts *call);
+void mock_truth__add_dirtied(struct mock_truth *truth, u64 bytes);
+void mock_truth__add_throttled(struct mock_truth *truth, u64 pages);
+void mock_truth__drop_pending(struct mock_truth *truth);
+void mock_truth__reset(struct mock_truth *truth);
+ssize_t mock_truth__format(struct mock_truth *truth, u64 page_bytes, char *buf);
+ssize_t mock_truth__format_last(struct mock_truth *truth, char *buf);
+
+/* mock_engine: the ranges that are tracked, and logging on and off */
+
+enum mock_pattern {
+	MOCK_SEQUENTIAL,
+	MOCK_RANDOM,
+	MOCK_HOTSPOT,
+	MOCK_SPARSE,
+	MOCK_DENSE,
+	MOCK_ALL,
+};
+
+enum mock_order {
+	MOCK_ASCENDING,
+	MOCK_DESCENDING,
+	MOCK_SHUFFLED,
+};
+
+/* What user space sets. A step and a call each work on a copy. */
+struct mock_settings {
+	enum mock_pattern pattern;
+	enum mock_order order;
+	bool merge;
+	u32 seed;
+	u64 rate;		/* page writes a second */
+	u64 redundant;		/* repeat every this many-th mark, 0: none */
+	u32 overshoot_pages;
+	u32 cross_pages;
+	u32 delay_ms;		/* sleep at the start of each call */
+};
+
+/* One range of LOGGING_START. */
+struct mock_range {
+	u64 first;		/* granules, both inclusive */
+	u64 last;
+	u64 page_base;		/* pages in the ranges before this one */
+};
+
+struct mock_engine {
+	struct device *dev;
+
+	spinlock_t settings_lock;	/* guards settings */
+	struct mock_settings settings;
+
+	/* Writers start and stop logging; who dirties or takes pages reads. */
+	struct rw_semaphore sem;
+	bool logging;
+	u64 page_bytes;		/* changes only while logging is off */
+	u32 range_count;
+	struct mock_range *ranges;	/* ascending, disjoint; owned */
+	u64 pages;			/* in all ranges */
+	struct mock_bits bits;
+
+	/* One writer of pages at a time; taken before sem. */
+	struct mutex step_lock;
+	bool stopped;		/* by sysfs; both: under step_lock */
+	bool paused;		/* by the migration state */
+	struct rnd_state random;
+	u64 cursor;		/* writes so far, of the patterns that count */
+	u64 rate_last_ns;
+	u64 rate_owed;		/* page writes x NSEC_PER_SEC not made yet */
+	struct delayed_work rate_work;
+
+	struct mock_truth truth;
+};
+
+void mock_engine__init(struct mock_engine *engine, struct device *dev);
+void mock_engine__destroy(struct mock_engine *engine);
+int mock_engine__start(struct mock_engine *engine, struct rb_root_cached *root,
+		       u32 count, u64 *page_bytes);
+int mock_engine__stop(struct mock_engine *engine);
+void mock_engine__get_settings(struct mock_engine *engine, struct mock_settings *out);
+u64 mock_engine__page_granules(const struct mock_engine *engine);
+const struct mock_range *mock_engine__range_of(const struct mock_engine *engine, u64 granule);
+
+/* mock_pattern: which pages are written */
+
+int mock_pattern__step(struct mock_engine *engine, u64 writes);
+void mock_pattern__reseed(struct mock_engine *engine);
+void mock_pattern__stop(struct mock_engine *engine, bool stopped);
+void mock_pattern__pause(struct mock_engine *engine, bool paused);
+void mock_pattern__kick(struct mock_engine *engine);
+void mock_pattern__rate_work(struct work_struct *work);
+
+/* mock_marks: read and clear, with the order and the faults asked for */
+
+int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
+		       struct iova_bitmap *bitmap);
+
+/* mock_vfio: the device as VFIO sees it */
+
+struct mock_device {
+	struct vfio_device vdev;	/* first: vfio_alloc_device asks for it */
+	struct mock_engine engine;
+	struct mutex state_lock;	/* guards state; before the engine's locks */
+	enum vfio_device_mig_state state;
+};
+
+struct mock_device *mock_vfio__create(struct device *dev);
+void mock_vfio__destroy(struct mock_device *mock);
+
+/* mock_migration: the migration state */
+
+void mock_migration__init(struct mock_device *mock);
+void mock_migration__reset(struct mock_device *mock);
+
+/* mock_sysfs: the folder engine/ of the platform device */
+
+extern const struct attribute_group *mock_sysfs_groups[];
+
+#endif

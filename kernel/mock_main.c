@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A VFIO device made of software, whose DMA is a dirty engine.
+ *
+ * It exists so that the kernel's own iova_bitmap runs, through the real VFIO
+ * uAPI, with nothing but a stock kernel: user space opens /dev/vfio/N, starts
+ * DMA logging and asks for reports as for a passed-through device, and the
+ * kernel calls back here for the dirty pages. What is dirty, in which order it
+ * is marked and what is done wrong on purpose is set through sysfs, also while
+ * another process owns the device; and the device keeps its own account of
+ * what it did (the ground truth), so that any tool that watches iova_bitmap
+ * can be held against it, byte for byte.
+ *
+ *   mock_main       platform devices iovab-mock.0 to iovab-mock.N-1
+ *   mock_vfio       what VFIO calls: open, close, logging
+ *   mock_migration  the migration state, as a client drives it
+ *   mock_engine     tracked ranges, logging on and off; the order of locks
+ *   mock_pattern    which pages are written, and when
+ *   mock_bits       which are dirty: a sparse bitmap
+ *   mock_marks      read and clear: order, merging, faults
+ *   mock_truth      the account
+ *   mock_sysfs      .../iovab-mock.0/engine/, what each file takes and says
+ *
+ * Invariants: a page dirtied during a report is in that report or in a later
+ * one; dirtied = handed out + pending + dropped at STOP; after `stop` was set,
+ * or the migration state is one of a stopped device, no page is dirtied (but by
+ * a fault that needs one).
+ *
+ * Limits: it moves no data, so there is no guest memory behind a dirty page.
+ */
+#include "mock.h"
+
+static unsigned int devices = 2;
+module_param(devices, uint, 0444);
+MODULE_PARM_DESC(devices, "how many devices to make, 1 to 1024 (default 2)");
+
+static struct platform_device **platform_devices;
+
+static int mock_probe(struct platform_device *pdev)
+{
+	struct mock_device *mock = mock_vfio__create(&pdev->dev);
+
+	if (IS_ERR(mock))
+		return dev_err_probe(&pdev->dev, PTR_ERR(mock), "cannot register with VFIO\n");
+	/* the attributes of engine/ appear after this, and go before remove */
+	platform_set_drvdata(pdev, mock);
+	return 0;
+}
+
+static compat_remove_t mock_remove(struct platform_device *pdev)
+{
+	mock_vfio__destroy(platform_get_drvdata(pdev));
+	return COMPAT_REMOVED;
+}
+
+static struct platform_driver mock_driver = {
+	.probe = mock_probe,
+	.remove = mock_remove,
+	.driver = {
+		.name = MOCK_NAME,
+		.dev_groups = mock_sysfs_groups,
+	},
+};
+
+static void remove_devices(unsigned int count)
+{
+	while (count--)
+		platform_device_unregister(platform_devices[count]);
+	kvfree(platform_devices);
+}
+
+static int add_devices(void)
+{
+	struct platform_device *pdev;
+	unsigned int i;
+
+	platform_devices = kvcalloc(devices, sizeof(*platform_devices), GFP_KERNEL);
+	if (!platform_devices)
+		return -ENOMEM;
+	for (i = 0; i < devices; i++) {
+		pdev = platform_device_register_simple(MOCK_NAME, i, NULL, 0);
+		if (IS_ERR(pdev)) {
+			remove_devices(i);
+			return PTR_ERR(pdev);
+		}
+		platform_devices[i] = pdev;
+	}
+	return 0;
+}
+
+static int __init mock_init(void)
+{
+	int err;
+
+	if (devices < 1 || devices > MOCK_MAX_DEVICES) {
+		pr_err(MOCK_NAME ": devices=%u: must be 1 to %u\n", devices, MOCK_MAX_DEVICES);
+		return -EINVAL;
+	}
+	err = platform_driver_register(&mock_driver);
+	if (err)
+		return err;
+	err = add_devices();
+	if (err) {
+		pr_err(MOCK_NAME ": cannot make %u devices: error %d\n", devices, err);
+		platform_driver_unregister(&mock_driver);
+	}
+	return err;
+}
+
+static void __exit mock_exit(void)
+{
+	remove_devices(devices);
+	platform_driver_unregister(&mock_driver);
+}
+
+module_init(mock_init);
+module_exit(mock_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("VFIO devices made of software, with DMA dirty logging to test against");
+COMPAT_IMPORT_NS
