@@ -315,7 +315,7 @@ int main(int argc, char **argv)
 	struct iovab_error e = {};
 	int err;
 
-	setlocale(LC_ALL, "");
+	setlocale(LC_CTYPE, "");	/* numbers keep their decimal point */
 	t.charset = text__locale_charset();
 	if (options__parse(specs, &t.opts, argc, argv, &e))
 		goto out;

@@ -3,7 +3,8 @@
  * Shared by the files of the live view, and by nobody else.
  *
  *	live.c		the terminal's life, pause, which screen is shown
- *	live_keys.c	keys to actions; the help screen
+ *	live_keys.c	keys to actions, and the hints at the bottom
+ *	live_help.c	the help screen; losses by name
  *	live_list.c	which rows are shown in which order, and the selected one
  *	live_screen.c	the drawing primitives: looks, clipped text, scrolled pages
  *	live_table.c	the table of all devices
@@ -151,6 +152,11 @@ void list__free(struct live_list *list);
 enum live_request keys__handle(struct live *live, int code, bool is_function_key);
 /* Key hints on the line @y, from cell @x on, as many as fit. */
 void keys__draw_hints(const struct live *live, int y, int x, int room);
+/* The table of keys, on a page. */
+void keys__lay_out(struct page *page);
+
+/* live_help.c */
+
 void help__draw(struct live *live, const struct iovab_snapshot *snapshot);
 
 /* Losses by name, those that are not zero or all of them. */

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Unit tests of what runs without a kernel, under ASan and UBSan.
+#
+#	make test-unit			builds and runs them all
+#	make test-unit UPDATE_GOLDEN=1	rewrites tests/golden/ (look at the diff)
+#	make bench-model		CPU time of the model and of JSON, with no sanitizer
+
+BUILD ?= build
+UNIT_BUILD := $(BUILD)/tests/unit
+UNIT_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	      -fno-sanitize-recover=all
+
+unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+# what is under test: nothing of it knows libbpf or the screen
+unit_user := model rows figures hist heat names text units columns flow plain summary json
+unit_objects := $(unit_user:%=$(UNIT_BUILD)/%.o) $(UNIT_BUILD)/fixture.o
+
+$(UNIT_BUILD)/%.o: user/%.c
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+
+$(UNIT_BUILD)/%.o: tests/unit/%.c
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(UNIT_CFLAGS) -iquote tests/unit -MMD -MP -c $< -o $@
+
+$(unit_tests:%=$(UNIT_BUILD)/%): $(UNIT_BUILD)/%: $(UNIT_BUILD)/%.o $(unit_objects)
+	$(say) LINK $@
+	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lm -o $@
+
+.PHONY: test-unit bench-model
+test-unit: $(unit_tests:%=$(UNIT_BUILD)/%)
+	$(Q)UPDATE_GOLDEN=$(UPDATE_GOLDEN) tests/unit/run $^
+
+$(UNIT_BUILD)/bench_model: tests/unit/bench_model.c $(unit_user:%=user/%.c)
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) -O2 $^ -ljansson -lm -o $@
+
+bench-model: $(UNIT_BUILD)/bench_model
+	$(Q)$<
+
+-include $(wildcard $(UNIT_BUILD)/*.d)
