@@ -44,12 +44,12 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOVAB_VERSION='"$(VERSION)"' \
 	      $(WARNINGS) -iquote include -iquote user -iquote $(BUILD)/bpf $(lib_cflags)
 
--include tools/deps.mk
+include tools/deps.mk
 include bpf/bpf.mk
 include user/user.mk
--include kernel/kernel.mk
+include kernel/kernel.mk
 include tools/lab/lab.mk
--include tools/lab/migrate.mk
+include tools/lab/migrate.mk
 -include tests/tests.mk
 
 .PHONY: all demo test install clean
