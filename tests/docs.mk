@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The man page and README against the program and the sources they describe.
+
+.PHONY: test-docs
+test-docs: $(BUILD)/iovabtop
+	$(Q)tests/docs/run $<
