@@ -9,7 +9,10 @@
  * begin the others will see the rest of.
  *
  *   alloc, pin     iova_bitmap_get    entry: a report or its next window begins
- *                                     exit: the pin succeeded or failed
+ *   (eager)                           exit: the pin succeeded or failed
+ *   alloc (lazy)   iova_bitmap_alloc  exit: a report begins
+ *   pin (lazy)     pin_user_pages_fast    entry and exit, if the pages are a report's
+ *   unpin (lazy)   unpin_user_pages   entry, likewise: the window ends
  *   for_each       iova_bitmap_for_each   entry: client and device
  *                                         exit: the report's result
  *   set            iova_bitmap_set    entry: a mark (tier sets)
@@ -53,6 +56,25 @@ static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 now)
 	r->pin_start_ns = bpf_ktime_get_ns();
 }
 
+/* A pin of @npages from @addr on ended; @npages <= 0: it failed. */
+static __always_inline void pin_ended(struct report *r, struct iovab_slot *s, __u64 addr,
+				      long npages, __u64 now)
+{
+	if (!r->pin_start_ns)
+		return;
+	pin_timed(r, now - r->pin_start_ns);
+	r->pin_start_ns = 0;
+	if (npages > 0) {
+		window_start(r, s, addr, npages, now);
+		if (lazy && tier >= IOVAB_TIER_SETS)
+			mark_pinned(s, r);
+		return;
+	}
+	r->pin_failures++;
+	if (lazy && tier >= IOVAB_TIER_SETS)
+		mark_pin_failed(s, r, addr);
+}
+
 static __always_inline void handle_pin_exit(struct iova_bitmap *obj, int err, __u64 now)
 {
 	int n = slot_find(key_of(obj));
@@ -61,16 +83,62 @@ static __always_inline void handle_pin_exit(struct iova_bitmap *obj, int err, __
 	if (n < 0)
 		return;
 	r = report_at(n);
-	if (!r || !r->pin_start_ns)
+	if (!r)
 		return;
-	pin_timed(r, now - r->pin_start_ns);
-	r->pin_start_ns = 0;
-	if (err) {
-		r->pin_failures++;
+	if (err)
 		r->failed = 1;
+	pin_ended(r, slot_at(n),
+		  r->bitmap_addr + BPF_CORE_READ(obj, mapped_base_index) * index_bytes,
+		  err ? err : (long)BPF_CORE_READ(obj, mapped.npages), now);
+}
+
+/* A lazy kernel's alloc pins nothing; @obj is an error pointer if it failed. */
+static __always_inline void handle_alloc_exit(struct iova_bitmap *obj, __u64 now)
+{
+	int n = slot_find(key_of(obj));
+
+	if ((__u64)obj >= -4095ULL)
 		return;
+	if (n >= 0) {
+		/* an object of old whose free was not seen had this address */
+		slot_release(n);
+		count(&losses.joined_late);
 	}
-	window_start(r, slot_at(n), obj, BPF_CORE_READ(obj, mapped.npages), now);
+	report_begin(obj, now);
+}
+
+/* The report whose array of pages this is, or -1: somebody else's pin. */
+static __always_inline int find_by_pages(__u64 page_array)
+{
+	__u32 *n = bpf_map_lookup_elem(&page_arrays, &page_array);
+
+	return n ? *n : -1;
+}
+
+static __always_inline void handle_gup_entry(int n)
+{
+	struct report *r = report_at(n);
+
+	if (!r)
+		return;
+	window_end(r, slot_at(n), SCAN_PIN_ENTRY);
+	r->pin_start_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void handle_gup_exit(int n, __u64 addr, long npages, __u64 now)
+{
+	struct report *r = report_at(n);
+
+	if (r)
+		pin_ended(r, slot_at(n), addr, npages, now);
+}
+
+static __always_inline void handle_unpin(int n)
+{
+	struct report *r = report_at(n);
+
+	if (r)
+		window_end(r, slot_at(n), SCAN_UNPIN);
 }
 
 static __always_inline void handle_for_each_entry(const void *obj, __u64 opaque, __u64 fn)
@@ -99,20 +167,33 @@ static __always_inline void handle_for_each_exit(const void *obj, int err)
 		r->failed = 1;
 }
 
-static __always_inline void handle_set(const void *obj, __u64 iova, __u64 length)
+/* What is not the commonest: kept apart so that the commonest saves no register. */
+static __noinline int set_rest(__u64 *ctx)
 {
-	int n = slot_find(key_of(obj));
+	__u64 iova = ctx[1], length = ctx[2];
+	int n = slot_find(key_of((void *)ctx[0]));
 	struct iovab_slot *s;
+	struct report *r;
 
 	if (n < 0) {
 		count(&losses.marks_unowned);
-		return;
+		return 0;
 	}
 	s = slot_at(n);
-	if (iova == s->next && length == s->mark_length && iova <= s->last_start)
-		s->next = iova + length;
-	else
-		mark_apart(n, iova, length);
+	r = report_at(n);
+	if (r && !mark_in_series(s, iova, length))
+		mark_apart(s, r, iova, length);
+	return 0;
+}
+
+static __always_inline int handle_set(__u64 *ctx)
+{
+	__u64 key = key_of((void *)ctx[0]);
+	struct iovab_slot *s = slot_at(slot_home(key));
+
+	if (s->key == key && mark_in_series(s, ctx[1], ctx[2]))
+		return 0;
+	return set_rest(ctx);
 }
 
 static __always_inline void handle_free(const void *obj, __u64 now)
@@ -156,6 +237,77 @@ int pin_exit(__u64 *ctx)
 	return 0;
 }
 
+SEC("?fexit/iova_bitmap_alloc")
+int alloc_exit(__u64 *ctx)
+{
+	__u64 now = bpf_ktime_get_ns(), ret = 0;
+
+	bpf_get_func_ret(ctx, &ret);
+	handle_alloc_exit((void *)ret, now);
+	cost_add(now);
+	return 0;
+}
+
+/*
+ * The memory manager's own functions: most calls are somebody else's, and while
+ * no report is in flight all of them are.
+ */
+SEC("?fentry/pin_user_pages_fast")
+int gup_entry(__u64 *ctx)
+{
+	__u64 now, pages = 0;
+	int n;
+
+	if (!reports_in_flight)
+		return 0;
+	bpf_get_func_arg(ctx, 3, &pages);
+	n = find_by_pages(pages);
+	if (n < 0)
+		return 0;
+	now = bpf_ktime_get_ns();
+	handle_gup_entry(n);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fexit/pin_user_pages_fast")
+int gup_exit(__u64 *ctx)
+{
+	__u64 now, start = 0, pages = 0, ret = 0;
+	int n;
+
+	if (!reports_in_flight)
+		return 0;
+	bpf_get_func_arg(ctx, 3, &pages);
+	n = find_by_pages(pages);
+	if (n < 0)
+		return 0;
+	now = bpf_ktime_get_ns();
+	bpf_get_func_arg(ctx, 0, &start);
+	bpf_get_func_ret(ctx, &ret);
+	handle_gup_exit(n, start, (int)ret, now);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fentry/unpin_user_pages")
+int unpin_entry(__u64 *ctx)
+{
+	__u64 now, pages = 0;
+	int n;
+
+	if (!reports_in_flight)
+		return 0;
+	bpf_get_func_arg(ctx, 0, &pages);
+	n = find_by_pages(pages);
+	if (n < 0)
+		return 0;
+	now = bpf_ktime_get_ns();
+	handle_unpin(n);
+	cost_add(now);
+	return 0;
+}
+
 SEC("?fentry/iova_bitmap_for_each")
 int for_each_entry(__u64 *ctx)
 {
@@ -182,8 +334,7 @@ int for_each_exit(__u64 *ctx)
 SEC("?fentry/iova_bitmap_set")
 int set_entry(__u64 *ctx)
 {
-	handle_set((void *)ctx[0], ctx[1], ctx[2]);
-	return 0;
+	return handle_set(ctx);
 }
 
 SEC("?fentry/iova_bitmap_free")

@@ -19,8 +19,8 @@
 #define __reloc __attribute__((preserve_access_index))
 
 /*
- * drivers/vfio/iova_bitmap.c, v6.1 to v6.7. The object is private to that
- * file: a driver sees a pointer only. What an index counts depends on the
+ * drivers/vfio/iova_bitmap.c up to v6.6, drivers/iommu/iommufd/iova_bitmap.c
+ * from v6.7 on. The object is private to that file: a driver sees a pointer only. What an index counts depends on the
  * stable release: words of 64 bits at first, bytes since the element type
  * became u8; user space looks that up in BTF (index_bytes in rodata).
  */
@@ -29,6 +29,7 @@ struct iova_bitmap_map {
 	unsigned long pgshift;
 	unsigned long pgoff;
 	unsigned long npages;
+	struct page **pages;
 } __reloc;
 
 struct iova_bitmap {

@@ -2,71 +2,106 @@
 /*
  * Marks: one call of iova_bitmap_set each, up to millions a report.
  *
- * Drivers mark a page at a time, mostly in ascending order. So a mark that
- * continues a streak (see struct iovab_slot) is not counted at all: the streak's end
- * moves on. Every other mark ends the streak, is taken apart against the range
- * and the window, and begins the next streak.
+ * Drivers mark a page at a time, mostly in ascending order. So a mark of a
+ * series (see struct iovab_slot) that goes on where the last one ended is not
+ * even counted: the run's end moves on. One that jumps costs a few more
+ * compares. Every other mark ends the series, is taken apart against the range
+ * and the window, and begins the next series.
  *
  * Figures are pages of the report, and a mark touches a page if it touches a
- * byte of it. What lies outside the range is overshoot. What lies inside is
- * marked, and lost if the kernel could not write it: up to v6.7 that is what
- * lies past the window's end, and all of a mark that begins before the window.
+ * byte of it. What lies outside the range is overshoot, and stray as far as the
+ * kernel wrote it into memory that it had pinned. What lies inside is marked,
+ * and lost if the kernel could not write it. On an eager kernel that is what
+ * lies past the window's end, and all of a mark that begins before the window;
+ * on a lazy one, from where a pin failed on, and all of a mark that begins
+ * before the range.
  */
 #ifndef IOVAB_BPF_MARK_H
 #define IOVAB_BPF_MARK_H
 
 #include "window.h"
 
-/* Adds the streak's uncounted marks to the counters. */
-static __always_inline void mark_settle(struct iovab_slot *s, const struct report *r)
-{
-	__u64 bytes = s->next - s->anchor;
-
-	if (s->next == IOVAB_NO_STREAK || !bytes)
-		return;
-	s->set_calls += bytes / s->mark_length;
-	s->marked_pages += bytes >> r->page_shift;
-	s->run_pages += bytes >> r->page_shift;
-	s->prev_start = s->next - s->mark_length;
-	s->prev_last = s->next - 1;
-	s->anchor = s->next;
-}
-
-static __always_inline void run_end(struct iovab_slot *s, struct report *r)
+static __always_inline __u32 run_bucket(__u64 pages)
 {
 	__u32 log2 = 0;
-	__u64 v = s->run_pages;
 
-	if (!v)
+	if (pages >> 32) { pages >>= 32; log2 += 32; }
+	if (pages >> 16) { pages >>= 16; log2 += 16; }
+	if (pages >> 8) { pages >>= 8; log2 += 8; }
+	if (pages >> 4) { pages >>= 4; log2 += 4; }
+	if (pages >> 2) { pages >>= 2; log2 += 2; }
+	log2 += pages >> 1;
+	return log2 > IOVAB_RUN_BUCKETS - 1 ? IOVAB_RUN_BUCKETS - 1 : log2;
+}
+
+/*
+ * Ends the series: what it adds up to goes to the counters. Its last run may
+ * still go on; the pages of it are left in run_pages.
+ */
+static __always_inline void series_settle(struct iovab_slot *s, struct report *r)
+{
+	__u64 mark_pages = s->mark_length >> r->page_shift;
+	__u64 bytes = s->next - s->anchor;
+
+	if (s->next == IOVAB_NO_SERIES)
 		return;
-	if (v >> 32) { v >>= 32; log2 += 32; }
-	if (v >> 16) { v >>= 16; log2 += 16; }
-	if (v >> 8) { v >>= 8; log2 += 8; }
-	if (v >> 4) { v >>= 4; log2 += 4; }
-	if (v >> 2) { v >>= 2; log2 += 2; }
-	log2 += v >> 1;
-	if (log2 > IOVAB_RUN_BUCKETS - 1)
-		log2 = IOVAB_RUN_BUCKETS - 1;
-	r->runs[log2]++;
-	s->run_pages = 0;
+	if (s->singles)
+		r->runs[run_bucket(mark_pages)] += s->singles;
+	s->set_calls += s->singles + bytes / s->mark_length;
+	s->marked_pages += s->singles * mark_pages + (bytes >> r->page_shift);
+	s->singles = 0;
+	r->run_pages = (s->next - s->run_start) >> r->page_shift;
+	r->prev_start = s->next - s->mark_length;
+	r->prev_last = s->next - 1;
+	s->next = IOVAB_NO_SERIES;
+}
+
+static __always_inline void run_end(struct report *r)
+{
+	if (r->run_pages)
+		r->runs[run_bucket(r->run_pages)]++;
+	r->run_pages = 0;
+}
+
+/* The next mark would be of the series only if it were here: nothing may be assumed any more. */
+static __always_inline void mark_window_moved(struct iovab_slot *s, struct report *r)
+{
+	if (s->next != IOVAB_NO_SERIES && !window_bound_series(s, r))
+		series_settle(s, r);
 }
 
 /* Compares a mark with the one before: order, and whether the run goes on. */
-static __always_inline void mark_order(struct iovab_slot *s, struct report *r, __u64 start, __u64 last)
+static __always_inline void mark_order(struct iovab_slot *s, struct report *r,
+				       __u64 start, __u64 last)
 {
-	if (s->set_calls && start == s->prev_last + 1)
+	if (s->set_calls && start == r->prev_last + 1)
 		return;
-	run_end(s, r);
+	run_end(r);
 	if (!s->set_calls)
 		return;
-	if (last < s->prev_start)
+	if (last < r->prev_start)
 		s->descending++;
-	else if (start <= s->prev_last)
+	else if (start <= r->prev_last)
 		s->overlapping++;
 }
 
+/* What a mark of these pages wrote past the range, into the window's memory. */
+static __always_inline void mark_stray(struct report *r, __u64 first_page, __u64 last_page)
+{
+	__u64 from = ((r->length - 1) >> r->page_shift) + 1;
+
+	if (from < first_page)
+		from = first_page;
+	if (from < r->window_page)
+		from = r->window_page;
+	if (last_page >= r->window_pinned)
+		last_page = r->window_pinned - 1;
+	if (last_page >= from)
+		r->stray_bits += last_page - from + 1;
+}
+
 /* The pages of [start, last], which is not empty, go to marked, lost and overshoot. */
-static __always_inline void mark_split(struct iovab_slot *s, const struct report *r,
+static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 				       __u64 start, __u64 last)
 {
 	__u64 range_pages = ((r->length - 1) >> r->page_shift) + 1;
@@ -78,7 +113,7 @@ static __always_inline void mark_split(struct iovab_slot *s, const struct report
 		__u64 below_last = last < r->iova ? last : r->iova - 1;
 
 		/* pages before the base are counted from the base down */
-		s->overshoot_pages += ((r->iova - 1 - start) >> r->page_shift) -
+		r->overshoot_pages += ((r->iova - 1 - start) >> r->page_shift) -
 				      ((r->iova - 1 - below_last) >> r->page_shift) + 1;
 		if (last < r->iova)
 			return;
@@ -87,8 +122,10 @@ static __always_inline void mark_split(struct iovab_slot *s, const struct report
 	}
 	last_page = (last - r->iova) >> r->page_shift;
 	if (last_page >= range_pages) {
-		s->overshoot_pages += last_page - (first_page > range_pages ?
+		r->overshoot_pages += last_page - (first_page > range_pages ?
 						   first_page : range_pages) + 1;
+		if (!lazy && !below && first_page >= r->window_page)
+			mark_stray(r, first_page, last_page);
 		if (first_page >= range_pages)
 			return;
 		last_page = range_pages - 1;
@@ -96,51 +133,120 @@ static __always_inline void mark_split(struct iovab_slot *s, const struct report
 
 	pages = last_page - first_page + 1;
 	s->marked_pages += pages;
-	s->run_pages += pages;
-	if (below || first_page < r->window_page)
-		s->lost_pages += pages;
-	else if (last_page >= window_past)
-		s->lost_pages += last_page - (first_page > window_past ?
+	r->run_pages += pages;
+	if (below || (!lazy && first_page < r->window_page))
+		r->lost_pages += pages;
+	else if (!lazy && last_page >= window_past)
+		r->lost_pages += last_page - (first_page > window_past ?
 					      first_page : window_past) + 1;
 }
 
-static __noinline int mark_apart(__u32 n, __u64 start, __u64 length)
+/* A mark that is not of the series that goes on. */
+static __always_inline void mark_apart(struct iovab_slot *s, struct report *r, __u64 start,
+				       __u64 length)
 {
-	struct iovab_slot *s = slot_at(n);
-	struct report *r = report_at(n);
-	__u64 last = start + length - 1, page_mask;
+	__u64 last = start + length - 1;
 
-	if (!r)
-		return 0;
-	mark_settle(s, r);
-	s->next = IOVAB_NO_STREAK;
+	series_settle(s, r);
 	if (last < start)
 		last = ~0ULL;		/* runs off the address space */
 	if (!length) {
 		s->set_calls++;		/* marks nothing: only the call counts */
-		return 0;
+		return;
 	}
 	mark_order(s, r, start, last);
+	s->mark_length = length;
+	s->page_mask = (1ULL << r->page_shift) - 1;
+	if (!(((start - r->iova) | length) & s->page_mask) && window_bound_series(s, r) &&
+	    start - s->first_start <= s->span) {
+		/* it begins a series; the run may have begun before it */
+		s->run_start = start - (r->run_pages << r->page_shift);
+		s->anchor = start;
+		s->next = start + length;
+		return;
+	}
 	mark_split(s, r, start, last);
 	s->set_calls++;
-	s->prev_start = start;
-	s->prev_last = last;
+	r->prev_start = start;
+	r->prev_last = last;
+}
 
-	page_mask = (1ULL << r->page_shift) - 1;
-	if (((start - r->iova) | length) & page_mask)
-		return 0;
-	s->next = last + 1;
-	s->anchor = s->next;
-	s->mark_length = length;
-	window_bound_streak(s, r);
-	return 0;
+/*
+ * A mark of the series: inside, aligned, of its length. True if it was counted;
+ * false if it is none, or ends a run of several marks.
+ */
+static __always_inline bool mark_in_series(struct iovab_slot *s, __u64 start, __u64 length)
+{
+	__u64 offset = start - s->first_start;
+
+	if (length != s->mark_length || offset > s->span)
+		return false;
+	if (start == s->next) {
+		s->next = start + length;
+		return true;
+	}
+	if (offset & s->page_mask || s->next - s->run_start != length)
+		return false;
+	s->singles++;
+	if (start < s->next) {
+		if (start + length <= s->run_start)
+			s->descending++;
+		else
+			s->overlapping++;
+	}
+	s->run_start = s->anchor = start;
+	s->next = start + length;
+	return true;
+}
+
+/* The mark whose set is running: the last one that was counted. False: it is before the range. */
+static __always_inline bool mark_current(const struct iovab_slot *s, const struct report *r,
+					 __u64 *first_page, __u64 *last_page)
+{
+	__u64 start = r->prev_start, last = r->prev_last;
+
+	if (s->next != IOVAB_NO_SERIES) {
+		start = s->next - s->mark_length;
+		last = s->next - 1;
+	}
+	if (start < r->iova)
+		return false;
+	*first_page = (start - r->iova) >> r->page_shift;
+	*last_page = (last - r->iova) >> r->page_shift;
+	return true;
+}
+
+/* A lazy kernel's pin from the user address @addr on failed, inside set. */
+static __always_inline void mark_pin_failed(struct iovab_slot *s, struct report *r,
+					    __u64 addr)
+{
+	__u64 first, last, base = (addr - r->bitmap_addr) * 8;
+	__u64 range_pages = ((r->length - 1) >> r->page_shift) + 1;
+
+	if (!mark_current(s, r, &first, &last))
+		return;
+	if (first < base)
+		first = base;
+	if (last >= range_pages)
+		last = range_pages - 1;
+	if (last >= first)
+		r->lost_pages += last - first + 1;
+}
+
+/* A lazy kernel's pin succeeded, inside set: what lies past the range will be written. */
+static __always_inline void mark_pinned(struct iovab_slot *s, struct report *r)
+{
+	__u64 first, last;
+
+	if (mark_current(s, r, &first, &last))
+		mark_stray(r, first, last);
 }
 
 /* The report's last marks; leaves nothing uncounted. */
 static __always_inline void mark_finish(struct iovab_slot *s, struct report *r)
 {
-	mark_settle(s, r);
-	run_end(s, r);
+	series_settle(s, r);
+	run_end(r);
 }
 
 #endif /* IOVAB_BPF_MARK_H */

@@ -53,22 +53,27 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 now)
 	r->iova = BPF_CORE_READ(obj, iova);
 	r->length = BPF_CORE_READ(obj, length);
 	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
+	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
+	r->bitmap_bytes = BPF_CORE_READ(obj, mapped_total_index) * index_bytes;
+	r->serial = __sync_fetch_and_add(&last_serial, 1);
+	if (lazy) {
+		r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
+		bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY);
+	}
 	report_owner(r);
 
 	s = slot_at(n);
-	s->next = IOVAB_NO_STREAK;
+	s->next = IOVAB_NO_SERIES;
 	s->mark_length = 0;
-	s->last_start = 0;
+	s->first_start = 0;
+	s->span = 0;
+	s->run_start = 0;
 	s->anchor = 0;
-	s->prev_start = 0;
-	s->prev_last = 0;
-	s->run_pages = 0;
-	s->set_calls = 0;
-	s->marked_pages = 0;
-	s->lost_pages = 0;
-	s->overshoot_pages = 0;
+	s->singles = 0;
 	s->descending = 0;
 	s->overlapping = 0;
+	s->set_calls = 0;
+	s->marked_pages = 0;
 	s->source_id = 0;
 	s->pages_now = 0;
 	s->start_ns = now;
@@ -182,8 +187,9 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 		return;
 	add(&src->set_calls, s->set_calls);
 	add(&src->marked_bytes, s->marked_pages << r->page_shift);
-	add(&src->lost_bytes, s->lost_pages << r->page_shift);
-	add(&src->overshoot_bytes, s->overshoot_pages << r->page_shift);
+	add(&src->lost_bytes, r->lost_pages << r->page_shift);
+	add(&src->stray_bits, r->stray_bits);
+	add(&src->overshoot_bytes, r->overshoot_pages << r->page_shift);
 	add(&src->marks_descending, s->descending);
 	add(&src->marks_overlapping, s->overlapping);
 	add(&src->marks_ascending, s->set_calls - 1 - s->descending - s->overlapping);
@@ -230,6 +236,10 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		count(&src->folds_done);
 	} else {
 		count(&losses.sources_full);
+	}
+	if (lazy) {
+		window_forget(r);
+		bpf_map_delete_elem(&page_arrays, &r->page_array);
 	}
 	slot_release(n);
 }

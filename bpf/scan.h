@@ -28,7 +28,7 @@
  * twice on a CPU at once (the kernel's recursion guard), but two may: one is
  * preempted, another starts.
  */
-enum scan_user { SCAN_PIN_ENTRY, SCAN_PIN_EXIT, SCAN_FREE, SCAN_USERS };
+enum scan_user { SCAN_PIN_ENTRY, SCAN_PIN_EXIT, SCAN_UNPIN, SCAN_FREE, SCAN_USERS };
 
 struct chunk {
 	__u64 word[CHUNK_BYTES / 8];

@@ -32,8 +32,11 @@ struct report {
 	char comm[IOVAB_COMM_LEN];
 	__u64 iova;		/* the range */
 	__u64 length;
+	__u64 bitmap_addr;	/* user address of the bitmap, and its bytes */
+	__u64 bitmap_bytes;
+	__u64 page_array;	/* where the kernel keeps the pinned pages: stands for us in pins */
 	__u32 page_shift;
-	__u32 failed;		/* an error came out of alloc or for_each */
+	__u32 failed;		/* an error came out of alloc, a pin or for_each */
 
 	__u64 pin_start_ns;
 	__u64 own_ns;		/* spent in our scans: not the report's latency */
@@ -42,6 +45,7 @@ struct report {
 	__u64 window_page;	/* its first page */
 	__u64 window_pages;	/* pages of the range that it covers; 0: no window */
 	__u64 window_addr;	/* user address of its first bit */
+	__u64 window_pinned;	/* one past the last bit, as a page, of the memory pinned */
 	__u64 window_start_ns;
 	__u64 window_dirty;	/* bits that were set at its start */
 	__u32 window_skipped;	/* a scan of it failed */
@@ -52,11 +56,19 @@ struct report {
 	__u64 windows;
 	__u64 windows_clean;
 	__u64 repins;
+	__u64 lost_pages;
+	__u64 overshoot_pages;
+	__u64 run_pages;	/* outside of a series: of the run that goes on */
+	__u64 prev_start;	/* likewise: the mark before, its first byte and its last */
+	__u64 prev_last;
+	__u64 stray_bits;
 	__u64 pages_pinned;
 	__u64 pin_failures;
 	__u64 scan_skipped;
 	__u64 dirty_pages;
-	__u64 next_window_page;	/* one past the last page that was ever pinned */
+	__u64 serial;		/* of the report, unique */
+	__u64 next_window_page;	/* eager: one past the last page that was ever pinned */
+	__u64 last_window_start;	/* lazy: head of the chain in window_starts */
 	__u64 pin_sum_ns;
 	__u64 pin_min_ns;
 	__u64 pin_max_ns;
@@ -67,6 +79,7 @@ struct report {
 
 /* Set before the programs are loaded. */
 const volatile __u32 tier = IOVAB_TIER_DENSITY;
+const volatile bool lazy;			/* the generation; else eager */
 const volatile __u32 index_bytes = 8;		/* of user bitmap that an index counts */
 const volatile __u32 cpu_page_shift = 12;
 const volatile bool want_events;		/* somebody reads the ring */
@@ -74,6 +87,7 @@ const volatile bool want_events;		/* somebody reads the ring */
 /* Losses that the programs see themselves; user space adds the others. */
 struct iovab_losses losses;
 __u32 last_source_id;
+__u64 last_serial;
 __u32 reports_in_flight;
 
 struct iovab_slot slots[IOVAB_MAX_REPORTS] __attribute__((aligned(64)));
@@ -84,6 +98,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct report);
 } reports SEC(".maps");
+
+/*
+ * Which report an array of pages belongs to: how pins that are asked of the
+ * memory manager are told from those of everybody else. Only where the kernel's
+ * own get and put cannot be seen.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, IOVAB_MAX_REPORTS);
+	__type(key, __u64);
+	__type(value, __u32);
+} page_arrays SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -2,11 +2,16 @@
 /*
  * Windows: from a successful pin of bitmap pages to their unpin.
  *
- * Up to v6.7 the kernel pins in iova_bitmap_get, inside alloc for the first
- * window and when for_each moves on for the others, and it unpins (in a
- * function that is always inlined) right before the next pin or in free. So a
- * window ends where the next pin or the free begins; its bits are still in the
- * same user memory then.
+ * An eager kernel pins in iova_bitmap_get, inside alloc for the first window
+ * and when for_each moves on for the others, and it unpins (in a function that
+ * is always inlined) right before the next pin or in free. So a window ends
+ * where the next pin or the free begins; its bits are still in the same user
+ * memory then.
+ *
+ * A lazy kernel pins inside iova_bitmap_set, in functions that are inlined
+ * there. What can be seen is pin_user_pages_fast and unpin_user_pages, which
+ * everybody uses: the array that they are to put the pages into belongs to one
+ * object from its alloc to its free, and says whose pin it is.
  *
  * The scans are ours and take time that the report would not have taken: they
  * are timed, and taken off the report's latency.
@@ -15,6 +20,62 @@
 #define IOVAB_BPF_WINDOW_H
 
 #include "scan.h"
+
+/*
+ * The first pages of a report's windows, of all reports in one map. Those of a
+ * report are chained, so that its end can take them out again: the value is
+ * the first page that was new before, plus one; 0 ends the chain.
+ */
+struct window_key {
+	__u64 report;		/* struct report.serial */
+	__u64 page;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, IOVAB_MAX_STARTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct window_key);
+	__type(value, __u64);
+} window_starts SEC(".maps");
+
+/* Returns true if the window's first page is there already. */
+static __always_inline bool window_remember(struct report *r)
+{
+	struct window_key key = { .report = r->serial, .page = r->window_page };
+	__u64 before = r->last_window_start;
+
+	if (bpf_map_lookup_elem(&window_starts, &key))
+		return true;
+	if (bpf_map_update_elem(&window_starts, &key, &before, BPF_NOEXIST)) {
+		count(&losses.starts_full);
+		return false;
+	}
+	r->last_window_start = key.page + 1;
+	return false;
+}
+
+static long window_forget_one(__u32 index, struct window_key *key)
+{
+	__u64 *before, next;
+
+	before = bpf_map_lookup_elem(&window_starts, key);
+	if (!before)
+		return 1;
+	next = *before;
+	bpf_map_delete_elem(&window_starts, key);
+	key->page = next - 1;
+	return !next;
+}
+
+/* The report ends: nothing of it stays behind. */
+static __always_inline void window_forget(const struct report *r)
+{
+	struct window_key key = { .report = r->serial, .page = r->last_window_start - 1 };
+
+	if (r->last_window_start)
+		bpf_loop(IOVAB_MAX_STARTS, window_forget_one, &key, 0);
+}
 
 static __always_inline __u32 log2_ceil(__u64 v)
 {
@@ -39,40 +100,55 @@ static __always_inline __u32 density_bucket(__u64 dirty, __u64 pages)
 	return i;
 }
 
-/* Reads from the object which part of the bitmap was just pinned. */
-static __always_inline void window_locate(struct report *r, struct iova_bitmap *obj,
-					  __u64 npages)
+/* Works out what @npages pinned from the user address @addr on cover. */
+static __always_inline void window_locate(struct report *r, __u64 addr, __u64 npages)
 {
-	__u64 base = BPF_CORE_READ(obj, mapped_base_index) * index_bytes;
-	__u64 total = BPF_CORE_READ(obj, mapped_total_index) * index_bytes;
-	__u64 offset = BPF_CORE_READ(obj, mapped.pgoff);
-	__u64 bytes = (npages << cpu_page_shift) - offset;
 	__u64 pages = ((r->length - 1) >> r->page_shift) + 1;
+	__u64 base = addr - r->bitmap_addr;
+	__u64 bytes = (npages << cpu_page_shift) - (addr & ((1ULL << cpu_page_shift) - 1));
 
-	if (bytes > total - base)
-		bytes = total - base;
-	r->window_addr = (__u64)BPF_CORE_READ(obj, bitmap) + base;
+	r->window_addr = addr;
 	r->window_page = base * 8;
+	r->window_pinned = r->window_page + bytes * 8;
 	r->window_pages = bytes * 8;
 	if (r->window_pages > pages - r->window_page)
 		r->window_pages = pages - r->window_page;
 }
 
 /*
- * Up to which start a mark of the streak's length lies inside the window. A
- * window that is shorter than such a mark ends the streak.
+ * Where a mark of the series' length is sure to be written whole: inside the
+ * window if the kernel pins ahead, inside the range if it pins what is marked.
+ * False if there is no room for such a mark.
  */
-static __always_inline void window_bound_streak(struct iovab_slot *s, const struct report *r)
+static __always_inline bool window_bound_series(struct iovab_slot *s, const struct report *r)
 {
-	__u64 first = r->iova + (r->window_page << r->page_shift);
-	__u64 last = first + (r->window_pages << r->page_shift) - 1;
-	__u64 range_last = r->iova + r->length - 1;
+	__u64 first = r->iova, last = r->iova + r->length - 1, window_last;
 
-	if (last > range_last || last < first)
-		last = range_last;
-	if (s->mark_length - 1 > last - first)
-		s->next = IOVAB_NO_STREAK;
-	s->last_start = last - (s->mark_length - 1);
+	if (!lazy) {
+		first += r->window_page << r->page_shift;
+		window_last = first + (r->window_pages << r->page_shift) - 1;
+		if (window_last >= first && window_last < last)
+			last = window_last;
+	}
+	s->first_start = first;
+	s->span = last - first - (s->mark_length - 1);
+	return s->mark_length - 1 <= last - first;
+}
+
+/*
+ * Was a window with the same first page pinned before in this report? An eager
+ * kernel never does that unless it goes back; a lazy one does when marks come
+ * out of order, so there the first pages are remembered (struct window_start).
+ */
+static __always_inline bool window_repinned(struct report *r)
+{
+	bool again = r->window_page < r->next_window_page;
+
+	if (lazy)
+		return window_remember(r);
+	if (!again)
+		r->next_window_page = r->window_page + r->window_pages;
+	return again;
 }
 
 static __always_inline void window_scan_start(struct report *r)
@@ -160,18 +236,20 @@ static __always_inline void window_end(struct report *r, struct iovab_slot *s, e
 	s->pages_now = 0;
 }
 
-static __always_inline void window_start(struct report *r, struct iovab_slot *s,
-					 struct iova_bitmap *obj, __u64 npages, __u64 now)
+/* Marks stand on windows, but a window that moves bounds their series anew. */
+static __always_inline void mark_window_moved(struct iovab_slot *s, struct report *r);
+
+static __always_inline void window_start(struct report *r, struct iovab_slot *s, __u64 addr,
+					 __u64 npages, __u64 now)
 {
-	window_locate(r, obj, npages);
-	window_bound_streak(s, r);
+	window_locate(r, addr, npages);
+	if (!lazy)
+		mark_window_moved(s, r);
 	s->pages_now = npages;
 	r->windows++;
 	r->pages_pinned += npages;
-	if (r->window_page < r->next_window_page)
+	if (window_repinned(r))
 		r->repins++;
-	else
-		r->next_window_page = r->window_page + r->window_pages;
 	r->window_start_ns = now;
 	if (tier >= IOVAB_TIER_DENSITY)
 		window_scan_start(r);

@@ -26,6 +26,7 @@
 #define IOVAB_COMM_LEN		16	/* TASK_COMM_LEN */
 
 #define IOVAB_MAX_SOURCES	2048	/* rows: device x owner */
+#define IOVAB_MAX_STARTS	65536	/* windows with a first page of their own, in flight */
 #define IOVAB_MAX_REPORTS	4096	/* reports in flight; a power of two */
 
 /* The tiers of cost; each measures all that the one before it does. */
@@ -33,6 +34,13 @@ enum iovab_tier {
 	IOVAB_TIER_WINDOWS = 1,
 	IOVAB_TIER_DENSITY = 2,
 	IOVAB_TIER_SETS = 3,
+};
+
+/* When the kernel pins the user bitmap. */
+enum iovab_generation {
+	IOVAB_GENERATION_UNKNOWN = 0,
+	IOVAB_EAGER = 1,	/* v6.1 to v6.7: each window in turn, dirty or not */
+	IOVAB_LAZY = 2,		/* v6.11 and later: inside set, what is marked */
 };
 
 /* Who asked for a report. Unknown: it failed before it told. */
@@ -133,6 +141,7 @@ struct iovab_source {
 	__u64 marked_bytes;
 	__u64 lost_bytes;
 	__u64 overshoot_bytes;
+	__u64 stray_bits;
 	__u64 marks_ascending;	/* began at or after the end of the mark before */
 	__u64 marks_descending;	/* ended at or before the start of the mark before */
 	__u64 marks_overlapping;	/* touched the mark before; the rest is first marks */
@@ -154,6 +163,7 @@ struct iovab_losses {
 	__u64 joined_late;	/* reports under way when the programs were attached */
 	__u64 marks_unowned;	/* marks of reports that are not followed */
 	__u64 pins_unowned;	/* pins of reports that are not followed */
+	__u64 starts_full;	/* windows not told apart from repins: too many */
 	__u64 names_cut;	/* device names longer than IOVAB_DEVICE_LEN - 1 */
 	__u64 events_dropped;	/* window events: the ring was full */
 	__u64 recursion_missed;	/* program runs that the kernel skipped */
@@ -168,40 +178,42 @@ struct iovab_cost {
 	__u64 runs;
 };
 
-/* No mark begins at the last byte of the address space and is whole pages long. */
-#define IOVAB_NO_STREAK (~0ULL)
+/* No mark that is whole pages long ends here. */
+#define IOVAB_NO_SERIES (~0ULL)
 
 /*
  * A report in flight: the half of its state that a mark needs (the programs
  * keep the rest to themselves) and that user space lists.
  *
- * Marks are followed as streaks: marks of one length, each beginning where the
- * one before ended, inside the window. Such a mark costs three compares and
- * one store; the streak is added to the counters when it ends.
+ * Marks are followed as series: marks of one length, whole pages, each of them
+ * inside the window (an eager kernel's) or the range (a lazy one's). A mark of
+ * a series either goes on where the one before ended, and only moves the end
+ * of the run; or it begins a new run, and if the run before was a single mark
+ * that is counted, nothing else. What a series adds up to is worked out when it
+ * ends.
  */
 struct iovab_slot {
 	__u64 key;		/* stands for the iova_bitmap; 0: the slot is free */
-	__u64 next;		/* where the streak's next mark would begin, or IOVAB_NO_STREAK */
-	__u64 mark_length;	/* bytes of each mark in the streak */
-	__u64 last_start;	/* the last begin at which a mark is inside the window */
-	__u64 anchor;		/* where the streak's uncounted marks began */
-	__u64 prev_start;	/* the mark before, first byte and last */
-	__u64 prev_last;
-	__u64 run_pages;	/* of the run of adjacent marks that goes on */
+	__u64 next;		/* where the last mark ended, or IOVAB_NO_SERIES */
+	__u64 mark_length;	/* bytes of each mark in the series */
+	__u64 first_start;	/* the first begin at which such a mark is inside, ... */
+	__u64 span;		/* ... and how far behind it the last one is */
+	__u64 run_start;	/* where the run of adjacent marks that goes on began */
+	__u64 anchor;		/* from where on its marks are not settled */
+	__u64 singles;		/* runs of one mark that ended in this series */
 
-	__u64 set_calls;
+	__u32 page_mask;	/* a mark's begin must be a multiple, from first_start on */
+	__u32 pages_now;	/* CPU pages pinned now */
+
+	__u64 descending;	/* marks that ended at or before the begin of the one before */
+	__u64 overlapping;	/* marks that touched it; the others but the first ascended */
+	__u64 set_calls;	/* settled: without the series that goes on */
 	__u64 marked_pages;
-	__u64 lost_pages;
-	__u64 overshoot_pages;
-	__u64 descending;	/* the rest of the calls but the first ascended */
-	__u64 overlapping;
-
 	__u64 start_ns;
 	__u32 source_id;
-	__u32 pages_now;	/* CPU pages pinned now */
+	__u32 pad;
+	__u64 spare;		/* to a whole cache line */
 };
-
-_Static_assert(sizeof(struct iovab_slot) == 128, "two cache lines a slot");
 
 /* Ring buffer: a window ended (tiers density and sets, when asked for). */
 struct iovab_window_event {

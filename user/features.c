@@ -170,14 +170,14 @@ static __u32 find_index_bytes(const struct btf *btf)
  * v6.8 ("iommufd: set_ahead") and v6.11 (pinning inside set, mapped.length)
  * changed when windows are pinned; each left its mark in the structures.
  */
-static enum features_generation find_generation(const struct btf *btf)
+static enum iovab_generation find_generation(const struct btf *btf)
 {
-	if (find_member(btf, "iova_bitmap", "set_ahead_length") ||
-	    find_member(btf, "iova_bitmap_map", "length"))
-		return FEATURES_GENERATION_UNKNOWN;
-	if (!has_func(btf, "iova_bitmap_get"))
-		return FEATURES_GENERATION_UNKNOWN;
-	return FEATURES_EAGER;
+	if (find_member(btf, "iova_bitmap", "set_ahead_length"))
+		return IOVAB_GENERATION_UNKNOWN;
+	if (find_member(btf, "iova_bitmap_map", "length"))
+		return IOVAB_LAZY;
+	/* an eager kernel's pins can be told apart in its get only */
+	return has_func(btf, "iova_bitmap_get") ? IOVAB_EAGER : IOVAB_GENERATION_UNKNOWN;
 }
 
 static bool look_into(struct features *f, const struct btf *btf, const char *where)
@@ -187,7 +187,7 @@ static bool look_into(struct features *f, const struct btf *btf, const char *whe
 	f->present = true;
 	snprintf(f->where, sizeof(f->where), "%s", where);
 	f->index_bytes = find_index_bytes(btf);
-	f->generation = f->index_bytes ? find_generation(btf) : FEATURES_GENERATION_UNKNOWN;
+	f->generation = f->index_bytes ? find_generation(btf) : IOVAB_GENERATION_UNKNOWN;
 	return true;
 }
 
@@ -236,14 +236,22 @@ int features__probe(struct features *f, struct iovab_error *e)
 	if (!f->present && !f->expected)
 		return error__set(e, IOVAB_EXIT_NO_FACILITY,
 				  "this kernel has no iova_bitmap: no VFIO driver or IOMMU can report dirty pages; it needs CONFIG_VFIO (6.1 to 6.6) or CONFIG_IOMMUFD (6.7 and later)");
-	if (f->present && f->generation == FEATURES_GENERATION_UNKNOWN)
+	if (f->present && f->generation == IOVAB_GENERATION_UNKNOWN)
 		return error__set(e, IOVAB_EXIT_NO_FACILITY,
 				  "this kernel's iova_bitmap (in %s) is of a generation that this version of iovab does not know; nothing was attached",
 				  f->where);
 	return 0;
 }
 
-const char *features__describe(enum features_generation g)
+const char *features__describe(enum iovab_generation g)
 {
-	return g == FEATURES_EAGER ? "6.1 (windows pinned in turn)" : "unknown";
+	switch (g) {
+	case IOVAB_EAGER:
+		return "6.1 (windows pinned in turn)";
+	case IOVAB_LAZY:
+		return "6.11 (windows pinned by marks)";
+	case IOVAB_GENERATION_UNKNOWN:
+		break;
+	}
+	return "unknown";
 }

@@ -13,17 +13,11 @@
 #include "error.h"
 #include "iovab.h"
 
-/* How the kernel pins the user bitmap. */
-enum features_generation {
-	FEATURES_GENERATION_UNKNOWN,
-	FEATURES_EAGER,		/* v6.1 to v6.7: each window in turn, dirty or not */
-};
-
 struct features {
 	bool present;			/* the facility is there now */
 	bool expected;			/* not yet: it may come with the module vfio */
 	char where[64];			/* "vmlinux" or the module's name */
-	enum features_generation generation;
+	enum iovab_generation generation;
 	__u32 index_bytes;		/* of user bitmap that an index counts */
 };
 
@@ -43,6 +37,6 @@ int features__probe(struct features *f, struct iovab_error *e);
 bool features__module_loaded(void);
 
 /* A few words for the header of a view. */
-const char *features__describe(enum features_generation g);
+const char *features__describe(enum iovab_generation g);
 
 #endif /* IOVAB_FEATURES_H */

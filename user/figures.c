@@ -45,6 +45,7 @@ static const struct {
 	[IOVAB_FIG_REDUNDANT_BYTES]	= { "redundant_bytes", IOVAB_TIER_SETS, 0, true },
 	[IOVAB_FIG_LOST_BYTES]		= COUNTER(lost_bytes, SETS, false),
 	[IOVAB_FIG_OVERSHOOT_BYTES]	= COUNTER(overshoot_bytes, SETS, false),
+	[IOVAB_FIG_STRAY_BITS]		= COUNTER(stray_bits, SETS, false),
 #undef COUNTER
 };
 

@@ -120,7 +120,8 @@ static void lay_out_identity(struct page *page, const struct iovab_row *row)
 static bool is_bad_figure(enum iovab_figure f)
 {
 	return f == IOVAB_FIG_REPORT_ERRORS || f == IOVAB_FIG_PIN_FAILURES ||
-	       f == IOVAB_FIG_LOST_BYTES || f == IOVAB_FIG_OVERSHOOT_BYTES;
+	       f == IOVAB_FIG_LOST_BYTES || f == IOVAB_FIG_OVERSHOOT_BYTES ||
+	       f == IOVAB_FIG_STRAY_BITS;
 }
 
 static enum look value_look(enum iovab_value_state state, bool bad)

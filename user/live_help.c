@@ -51,6 +51,7 @@ static const char *const loss_help[] = {
 	"reports under way when iovabtop was started",
 	"marks of reports that are not followed",
 	"pins of reports that are not followed",
+	"repins missed: too many windows to remember",
 	"device names cut; no figure is wrong",
 	"window events: the heat strips miss them",
 	"BPF program runs that the kernel skipped",

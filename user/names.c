@@ -45,6 +45,7 @@ static const struct {
 	LOSS(joined_late, true),
 	LOSS(marks_unowned, true),
 	LOSS(pins_unowned, true),
+	LOSS(starts_full, true),
 	LOSS(names_cut, false),		/* the row is there, under a shorter name */
 	LOSS(events_dropped, false),	/* the strip misses windows, no total does */
 	LOSS(recursion_missed, true),

@@ -11,7 +11,7 @@
 
 #include "iovab.skel.h"
 
-#define MAX_HOOKS 8
+#define MAX_HOOKS 16
 
 struct session {
 	struct session_options opts;
@@ -28,14 +28,22 @@ struct session {
 static const struct hook {
 	size_t program;		/* offset in struct iovab_bpf's progs */
 	enum iovab_tier tier;	/* the lowest that needs it */
+	unsigned int generations;	/* the kernels that have it: bits */
 } hooks[] = {
-#define HOOK(name, tier) { offsetof(struct iovab_bpf, progs.name), IOVAB_TIER_##tier }
-	HOOK(set_entry, SETS),
-	HOOK(free_entry, WINDOWS),
-	HOOK(for_each_exit, WINDOWS),
-	HOOK(for_each_entry, WINDOWS),
-	HOOK(pin_exit, WINDOWS),
-	HOOK(pin_entry, WINDOWS),
+#define EAGER	(1U << IOVAB_EAGER)
+#define LAZY	(1U << IOVAB_LAZY)
+#define HOOK(name, tier, generations) \
+	{ offsetof(struct iovab_bpf, progs.name), IOVAB_TIER_##tier, generations }
+	HOOK(set_entry, SETS, EAGER | LAZY),
+	HOOK(free_entry, WINDOWS, EAGER | LAZY),
+	HOOK(for_each_exit, WINDOWS, EAGER | LAZY),
+	HOOK(for_each_entry, WINDOWS, EAGER | LAZY),
+	HOOK(unpin_entry, WINDOWS, LAZY),
+	HOOK(gup_exit, WINDOWS, LAZY),
+	HOOK(gup_entry, WINDOWS, LAZY),
+	HOOK(pin_exit, WINDOWS, EAGER),
+	HOOK(pin_entry, WINDOWS, EAGER),
+	HOOK(alloc_exit, WINDOWS, LAZY),
 #undef HOOK
 };
 
@@ -45,6 +53,11 @@ _Static_assert(N_HOOKS <= MAX_HOOKS, "room for every link");
 static struct bpf_program *hook_program(const struct iovab_bpf *bpf, const struct hook *h)
 {
 	return *(struct bpf_program **)((char *)bpf + h->program);
+}
+
+static bool hook_wanted(const struct session *s, const struct hook *h)
+{
+	return s->opts.tier >= h->tier && h->generations & 1U << s->features.generation;
 }
 
 static bool verbose;
@@ -120,12 +133,13 @@ static int load(struct session *s, struct iovab_error *e)
 	if (!s->bpf)
 		return fail(s, e, "open the BPF programs", -errno);
 	s->bpf->rodata->tier = s->opts.tier;
+	s->bpf->rodata->lazy = s->features.generation == IOVAB_LAZY;
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s->bpf, &hooks[i]),
-					  s->opts.tier >= hooks[i].tier);
+					  hook_wanted(s, &hooks[i]));
 	err = iovab_bpf__load(s->bpf);
 	return err ? fail(s, e, "load the BPF programs", err) : 0;
 }
@@ -150,7 +164,7 @@ int session__attach(struct session *s, struct iovab_error *e)
 		struct bpf_program *prog = hook_program(s->bpf, &hooks[i]);
 		char what[96];
 
-		if (s->opts.tier < hooks[i].tier)
+		if (!hook_wanted(s, &hooks[i]))
 			continue;
 		s->links[s->n_links] = bpf_program__attach(prog);
 		if (!s->links[s->n_links]) {

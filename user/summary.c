@@ -197,16 +197,17 @@ static void write_dirty(struct flow *f, const struct iovab_figures *t)
 static void write_marks(struct flow *f, const struct iovab_figures *t)
 {
 	char calls[IOVAB_UNITS_LEN], marked[IOVAB_UNITS_LEN], redundant[IOVAB_UNITS_LEN];
-	char lost[IOVAB_UNITS_LEN], overshoot[IOVAB_UNITS_LEN];
+	char lost[IOVAB_UNITS_LEN], overshoot[IOVAB_UNITS_LEN], stray[IOVAB_UNITS_LEN];
 	bool known = t->fig[IOVAB_FIG_REDUNDANT_BYTES].state == IOVAB_VALUE_KNOWN;
 
 	label(f, "marks");
-	flow__words(f, "%s of %s; redundant %s, lost %s, overshoot %s",
+	flow__words(f, "%s of %s; redundant %s, lost %s, overshoot %s, stray bits %s",
 		    exact(calls, t->fig[IOVAB_FIG_SET_CALLS]),
 		    bytes(marked, t->fig[IOVAB_FIG_MARKED_BYTES]),
 		    known ? bytes(redundant, t->fig[IOVAB_FIG_REDUNDANT_BYTES]) : "unknown",
 		    bytes(lost, t->fig[IOVAB_FIG_LOST_BYTES]),
-		    bytes(overshoot, t->fig[IOVAB_FIG_OVERSHOOT_BYTES]));
+		    bytes(overshoot, t->fig[IOVAB_FIG_OVERSHOOT_BYTES]),
+		    exact(stray, t->fig[IOVAB_FIG_STRAY_BITS]));
 	flow__end(f);
 }
 

@@ -221,6 +221,7 @@ static const struct {
 	[IOVAB_FIG_REDUNDANT_BYTES]	= { "redundant",	UNITS_BYTES },
 	[IOVAB_FIG_LOST_BYTES]		= { "lost",		UNITS_BYTES },
 	[IOVAB_FIG_OVERSHOOT_BYTES]	= { "overshoot",	UNITS_BYTES },
+	[IOVAB_FIG_STRAY_BITS]		= { "stray bits",	UNITS_COUNT },
 };
 
 enum units_kind units__figure_kind(enum iovab_figure f)

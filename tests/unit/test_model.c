@@ -531,10 +531,11 @@ static void losses_survive_a_fresh_load(void **state)
 	fixture__init(&fx, IOVAB_TIER_DENSITY);
 	fx.facts.losses = (struct iovab_losses){
 		.slots_full = 1, .sources_full = 2, .joined_late = 3, .marks_unowned = 4,
-		.pins_unowned = 5, .names_cut = 100, .events_dropped = 1000, .recursion_missed = 6,
+		.pins_unowned = 5, .starts_full = 7, .names_cut = 100, .events_dropped = 1000,
+		.recursion_missed = 6,
 	};
 	s = fixture__update(*state, &fx);
-	assert_int_equal(s->events_lost, 1 + 2 + 3 + 4 + 5 + 6);
+	assert_int_equal(s->events_lost, 1 + 2 + 3 + 4 + 5 + 6 + 7);
 	assert_int_equal(s->losses.names_cut, 100);
 	fx.facts.losses.slots_full = 11;
 	s = fixture__update(*state, &fx);
@@ -542,7 +543,7 @@ static void losses_survive_a_fresh_load(void **state)
 	fx.facts.losses.slots_full = 2;
 	s = fixture__update(*state, &fx);
 	assert_int_equal(s->losses.slots_full, 13);
-	assert_int_equal(s->events_lost, 13 + 2 + 3 + 4 + 5 + 6);
+	assert_int_equal(s->events_lost, 13 + 2 + 3 + 4 + 5 + 6 + 7);
 }
 
 static void cost_is_a_share_of_time(void **state)
@@ -658,6 +659,7 @@ static void names_are_those_of_the_contract(void **state)
 		"reports", "report_errors", "range_bytes", "windows", "windows_clean", "repins",
 		"pages_pinned", "pin_failures", "scan_skipped", "dirty_bytes", "set_calls",
 		"marked_bytes", "redundant_bytes", "lost_bytes", "overshoot_bytes",
+		"stray_bits",
 	};
 	enum iovab_figure f;
 

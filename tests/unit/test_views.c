@@ -65,6 +65,7 @@ static const struct iovab_snapshot *troubled(void)
 	lossy->counters.pin_failures = 2;
 	lossy->counters.lost_bytes = 4096;
 	lossy->counters.overshoot_bytes = 2 << 20;
+	lossy->counters.stray_bits = 512;
 	lossy->counters.marks_descending = 9000;
 	lossy->counters.marks_overlapping = 3000;
 	lossy->owner_gone = true;
@@ -251,7 +252,8 @@ static void json_keys_are_in_the_order_of_the_contract(void **state)
 		"reports", "report_errors", "report_ns", "range_bytes", "windows",
 		"windows_clean", "repins", "pages_pinned", "pin_ns", "pin_failures",
 		"scan_skipped", "dirty_bytes", "density", "set_calls", "marked_bytes",
-		"redundant_bytes", "lost_bytes", "overshoot_bytes", "density_histogram",
+		"redundant_bytes", "lost_bytes", "overshoot_bytes", "stray_bits",
+		"density_histogram",
 		"run_pages", "order", NULL,
 	};
 	json_t *o = first_line(two_devices(IOVAB_TIER_SETS));
