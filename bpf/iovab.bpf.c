@@ -10,7 +10,7 @@
  *
  *   alloc, pin     iova_bitmap_get    entry: a report or its next window begins
  *   (eager)                           exit: the pin succeeded or failed
- *   alloc (lazy)   iova_bitmap_alloc  exit: a report begins
+ *   alloc          iova_bitmap_alloc  exit: it failed (eager), a report begins (lazy)
  *   pin (lazy)     pin_user_pages_fast    entry and exit, if the pages are a report's
  *   unpin (lazy)   unpin_user_pages   entry, likewise: the window ends
  *   for_each       iova_bitmap_for_each   entry: client and device
@@ -75,6 +75,18 @@ static __always_inline void pin_ended(struct report *r, struct iovab_slot *s, __
 		mark_pin_failed(s, r, addr);
 }
 
+/*
+ * The first pin failed, which an eager kernel does inside alloc. The compiler
+ * may have put free into alloc's way out, where nobody can see it.
+ */
+static __always_inline void alloc_will_fail(__u32 n, const struct report *r)
+{
+	struct failing_alloc f = { .slot = n, .serial = r->serial };
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	bpf_map_update_elem(&failing_allocs, &thread, &f, BPF_ANY);
+}
+
 static __always_inline void handle_pin_exit(struct iova_bitmap *obj, int err, __u64 now)
 {
 	int n = slot_find(key_of(obj));
@@ -85,20 +97,46 @@ static __always_inline void handle_pin_exit(struct iova_bitmap *obj, int err, __
 	r = report_at(n);
 	if (!r)
 		return;
-	if (err)
+	if (err) {
 		r->failed = 1;
+		if (!BPF_CORE_READ(obj, mapped_base_index))
+			alloc_will_fail(n, r);
+	}
 	pin_ended(r, slot_at(n),
 		  r->bitmap_addr + BPF_CORE_READ(obj, mapped_base_index) * index_bytes,
 		  err ? err : (long)BPF_CORE_READ(obj, mapped.npages), now);
 }
 
-/* A lazy kernel's alloc pins nothing; @obj is an error pointer if it failed. */
+/* An eager kernel's alloc reports an error: its report ends without a free, unless that was seen. */
+static __always_inline void alloc_failed(__u64 now)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct failing_alloc *f = bpf_map_lookup_elem(&failing_allocs, &thread);
+	struct report *r;
+
+	if (!f)
+		return;
+	r = report_at(f->slot);
+	if (r && r->serial == f->serial && slot_at(f->slot)->key)
+		report_end(f->slot, r, slot_at(f->slot), now);
+	bpf_map_delete_elem(&failing_allocs, &thread);
+}
+
+/*
+ * A lazy kernel's alloc pins nothing, so the report begins when it is done; an
+ * eager one's began at its pin. @obj is an error pointer if alloc failed.
+ */
 static __always_inline void handle_alloc_exit(struct iova_bitmap *obj, __u64 now)
 {
-	int n = slot_find(key_of(obj));
+	int n;
 
-	if ((__u64)obj >= -4095ULL)
+	if ((__u64)obj >= -4095ULL) {
+		alloc_failed(now);
 		return;
+	}
+	if (!lazy)
+		return;
+	n = slot_find(key_of(obj));
 	if (n >= 0) {
 		/* an object of old whose free was not seen had this address */
 		slot_release(n);
@@ -146,10 +184,8 @@ static __always_inline void handle_for_each_entry(const void *obj, __u64 opaque,
 	int n = slot_find(key_of(obj));
 	struct report *r;
 
-	if (n < 0) {
-		count(&losses.joined_late);
+	if (n < 0)
 		return;
-	}
 	r = report_at(n);
 	if (r)
 		report_identify(r, slot_at(n), opaque, fn);
@@ -203,8 +239,11 @@ static __always_inline void handle_free(const void *obj, __u64 now)
 	struct report *r;
 	__u64 own_ns;
 
-	if (n < 0)
+	if (n < 0) {
+		/* the one place that each report comes by once; user space takes off slots_full */
+		count(&losses.joined_late);
 		return;
+	}
 	s = slot_at(n);
 	r = report_at(n);
 	if (!r)

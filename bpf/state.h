@@ -111,6 +111,20 @@ struct {
 	__type(value, __u32);
 } page_arrays SEC(".maps");
 
+/* By thread: reports whose first pin failed, until alloc has returned. */
+struct failing_alloc {
+	__u32 slot;
+	__u32 pad;
+	__u64 serial;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u64);
+	__type(value, struct failing_alloc);
+} failing_allocs SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, IOVAB_MAX_SOURCES);

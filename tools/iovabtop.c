@@ -72,7 +72,7 @@ SETTER(pid) { return options__count("pid", value, &OPTS->pid, e); }
 
 SETTER(sort)
 {
-	char names[256] = "";
+	char names[256] = "one of ";
 	size_t i;
 
 	OPTS->sort = columns__find(value);
@@ -82,8 +82,7 @@ SETTER(sort)
 		strncat(names, i ? ", " : "", sizeof(names) - strlen(names) - 1);
 		strncat(names, columns__at(i)->name, sizeof(names) - strlen(names) - 1);
 	}
-	return error__set(e, IOVAB_EXIT_USAGE, "--sort takes one of %s; not '%.40s'", names,
-			  value);
+	return options__refuse_value("sort", names, value, e);
 }
 
 static const struct option_spec specs[] = {

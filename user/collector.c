@@ -349,6 +349,11 @@ static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 
 	memcpy(&c->facts.losses, &bpf->bss->losses, sizeof(c->facts.losses));
 	c->facts.losses.recursion_missed = missed;
+	/* the programs count every free of a report that has no slot, for whatever reason */
+	if (c->facts.losses.joined_late > c->facts.losses.slots_full)
+		c->facts.losses.joined_late -= c->facts.losses.slots_full;
+	else
+		c->facts.losses.joined_late = 0;
 	c->facts.losses.events_dropped += c->windows_dropped;
 }
 

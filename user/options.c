@@ -47,6 +47,15 @@ static int refuse(struct iovab_error *e, const char *what, const char *word, con
 			  safe, why);
 }
 
+int options__refuse_value(const char *name, const char *takes, const char *value,
+			  struct iovab_error *e)
+{
+	char safe[TEXT_ESCAPED_LEN];
+
+	text__escape(safe, sizeof(safe), value, strlen(value), TEXT_ASCII);
+	return error__set(e, IOVAB_EXIT_USAGE, "--%s takes %s, not '%.80s'", name, takes, safe);
+}
+
 int options__parse(const struct option_spec *specs, void *target, int argc, char **argv,
 		   struct iovab_error *e)
 {
@@ -98,8 +107,7 @@ int options__seconds(const char *name, const char *value, double *seconds,
 	*seconds = strtod(value, &end);
 	if (errno || end == value || *end || !isfinite(*seconds) || *seconds < 0.1 ||
 	    *seconds > 86400)
-		return error__set(e, IOVAB_EXIT_USAGE,
-				  "--%s takes seconds from 0.1 to 86400, not '%.80s'", name, value);
+		return options__refuse_value(name, "seconds from 0.1 to 86400", value, e);
 	return 0;
 }
 
@@ -111,8 +119,7 @@ int options__count(const char *name, const char *value, unsigned long *n,
 	errno = 0;
 	*n = strtoul(value, &end, 10);
 	if (errno || end == value || *end || value[0] == '-' || !*n || *n > 0x7fffffff)
-		return error__set(e, IOVAB_EXIT_USAGE,
-				  "--%s takes a whole number from 1 on, not '%.80s'", name, value);
+		return options__refuse_value(name, "a whole number from 1 on", value, e);
 	return 0;
 }
 
@@ -127,6 +134,5 @@ int options__tier(const char *name, const char *value, enum iovab_tier *tier,
 			return 0;
 		}
 	}
-	return error__set(e, IOVAB_EXIT_USAGE,
-			  "--%s takes windows, density or sets, not '%.80s'", name, value);
+	return options__refuse_value(name, "windows, density or sets", value, e);
 }

@@ -38,4 +38,8 @@ int options__count(const char *name, const char *value, unsigned long *count,
 int options__tier(const char *name, const char *value, enum iovab_tier *tier,
 		  struct iovab_error *e);
 
+/* Says what option @name takes and that @value, which is escaped, is not that. Returns -1. */
+int options__refuse_value(const char *name, const char *takes, const char *value,
+			  struct iovab_error *e);
+
 #endif /* IOVAB_OPTIONS_H */

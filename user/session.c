@@ -41,9 +41,9 @@ static const struct hook {
 	HOOK(unpin_entry, WINDOWS, LAZY),
 	HOOK(gup_exit, WINDOWS, LAZY),
 	HOOK(gup_entry, WINDOWS, LAZY),
+	HOOK(alloc_exit, WINDOWS, EAGER | LAZY),	/* opens on a lazy kernel */
 	HOOK(pin_exit, WINDOWS, EAGER),
-	HOOK(pin_entry, WINDOWS, EAGER),
-	HOOK(alloc_exit, WINDOWS, LAZY),
+	HOOK(pin_entry, WINDOWS, EAGER),		/* opens on an eager one */
 #undef HOOK
 };
 
