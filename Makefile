@@ -56,11 +56,11 @@ include tools/lab/migrate.mk
 all: $(BUILD)/iovabtop
 
 demo: deps-demo
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) -s --no-print-directory all
 	$(Q)tools/demo/demo
 
 test: deps-test
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) -s --no-print-directory all
 	$(Q)tests/run
 
 install: all
