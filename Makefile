@@ -50,7 +50,7 @@ include user/user.mk
 include kernel/kernel.mk
 include tools/lab/lab.mk
 include tools/lab/migrate.mk
--include tests/tests.mk
+include tests/tests.mk
 
 .PHONY: all demo test install clean
 all: $(BUILD)/iovabtop

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lab's tests, in the guest: guest.py PART [WORD...]
+
+PART is a name of PARTS: what shares one boot.  With words, only tests whose
+name holds one of them.  Closes with 'N passed, N failed, N skipped'.
+"""
+
+import importlib
+import os
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import harness
+
+# prefix of the tests' names, module, devices to have (None: the tests see to it)
+PARTS = {
+	"exact": (("exact", "test_exact", 2),),
+	"life": (("start", "test_start", None), ("life", "test_life", 70),
+		 ("identity", "test_identity", None), ("screen", "test_screen", None),
+		 ("place", "test_places", None)),
+}
+
+
+def main(part, words):
+	results = harness.Results(words)
+	for prefix, module, devices in PARTS[part]:
+		if devices:
+			harness.have_mock(devices)
+		results.run(prefix, importlib.import_module(module))
+	print(results.line())
+	return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+	if len(sys.argv) < 2 or sys.argv[1] not in PARTS:
+		sys.exit(f"usage: guest.py {'|'.join(PARTS)} [WORD...]")
+	sys.exit(main(sys.argv[1], sys.argv[2:]))

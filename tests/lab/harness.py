@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the lab's tests stand on.  Runs in the guest, standard library only.
+
+A *case* is what is counted: one line 'PASS name', 'FAIL name: what was
+expected and what was seen' or 'SKIP name: reason'.  A test function takes a
+case; a suite function takes the results and opens as many as it likes.
+Neither can stop the others: what it raises fails its case, and what it started
+is ended with it.
+
+A case has a folder.  The output of every helper goes there, and when the case
+fails the folder is copied to the results, which come back to the host.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+# The guest is emulated and its host may be busy: these only end what hangs.
+DEADLINE_S = 90
+POLL_S = 0.05
+
+WORK = "/run/iovab-test"
+RESULTS = os.environ.get("IOVAB_RESULTS", "/tmp")
+KEEP = os.path.join(RESULTS, "failed")
+TIMES = os.path.join(RESULTS, "times")
+
+
+class Skip(Exception):
+	"""The case cannot be run here; the text says why."""
+
+
+class Unmet(Exception):
+	"""An expectation without which the case cannot go on."""
+
+
+def wait_until(condition, what, seconds=DEADLINE_S):
+	"""Polls until @condition is true; returns what it returned."""
+	end = time.monotonic() + seconds
+	while True:
+		value = condition()
+		if value:
+			return value
+		if time.monotonic() > end:
+			raise Unmet(f"{what}: not within {seconds} s")
+		time.sleep(POLL_S)
+
+
+def read(path):
+	with open(path, errors="replace") as file:
+		return file.read()
+
+
+def write(path, text):
+	with open(path, "w") as file:
+		file.write(str(text))
+
+
+class Helper:
+	"""A program that runs beside the test, its output in files."""
+
+	def __init__(self, case, name, argv, **options):
+		case.count += 1
+		self.name = f"{case.count:03d}-{name}"
+		self.argv = [str(word) for word in argv]
+		self.out_path = os.path.join(case.folder, self.name + ".out")
+		self.err_path = os.path.join(case.folder, self.name + ".err")
+		with open(os.path.join(case.folder, "commands"), "a") as log:
+			log.write(f"{self.name}: {' '.join(map(ascii, self.argv))}\n")
+		stdout = options.pop("stdout", None)
+		with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
+			self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
+							stdout=stdout or out, stderr=err, **options)
+		self.pid = self.process.pid
+		case.helpers.append(self)
+
+	def running(self):
+		return self.process.poll() is None
+
+	def out(self):
+		return read(self.out_path)
+
+	def err(self):
+		return read(self.err_path)
+
+	def wait(self, seconds=DEADLINE_S):
+		"""The exit status; -n: signal n killed it."""
+		try:
+			return self.process.wait(seconds)
+		except subprocess.TimeoutExpired:
+			raise Unmet(f"{self.name} did not end within {seconds} s") from None
+
+	def end(self, number=signal.SIGTERM):
+		if self.running():
+			self.process.send_signal(number)
+		return self.wait()
+
+
+class Case:
+	def __init__(self, name):
+		self.name = name
+		self.folder = os.path.join(WORK, name.replace("/", "_").replace(" ", "_"))
+		self.wrong = []
+		self.helpers = []
+		self.count = 0
+		os.makedirs(self.folder, exist_ok=True)
+
+	def check(self, good, text):
+		if not good:
+			self.wrong.append(text)
+		return good
+
+	def equal(self, what, seen, expected):
+		return self.check(seen == expected, f"{what}: expected {expected!r}, saw {seen!r}")
+
+	def require(self, good, text):
+		if not good:
+			raise Unmet(text)
+
+	def run(self, name, argv, **options):
+		"""Runs a program to its end."""
+		helper = Helper(self, name, argv, **options)
+		helper.status = helper.wait()
+		return helper
+
+	def close(self):
+		for helper in reversed(self.helpers):
+			if helper.running():
+				helper.process.kill()
+				helper.process.wait()
+
+
+class Results:
+	def __init__(self, only=None):
+		self.passed = self.failed = self.skipped = 0
+		self.only = only or []
+
+	def wanted(self, name):
+		return not self.only or any(word in name for word in self.only)
+
+	@contextlib.contextmanager
+	def case(self, name):
+		case = Case(name)
+		started = time.monotonic()
+		verdict = None
+		try:
+			yield case
+		except Skip as skip:
+			verdict = f"SKIP {name}: {skip}"
+		except Unmet as unmet:
+			case.wrong.append(str(unmet))
+		except Exception as error:
+			last = traceback.extract_tb(error.__traceback__)[-1]
+			case.wrong.append(f"{type(error).__name__}: {error} "
+					  f"({os.path.basename(last.filename)}:{last.lineno})")
+		finally:
+			case.close()
+		with open(TIMES, "a") as log:
+			log.write(f"{time.monotonic() - started:8.2f} {name}\n")
+		self.conclude(case, verdict)
+
+	def conclude(self, case, verdict):
+		if case.wrong:
+			self.failed += 1
+			shown = "; ".join(case.wrong[:6])
+			more = len(case.wrong) - 6
+			print(f"FAIL {case.name}: {shown}" + (f"; and {more} more" if more > 0 else ""))
+			with open(os.path.join(case.folder, "wrong"), "w") as file:
+				file.write("\n".join(case.wrong) + "\n")
+			self.keep(case)
+		elif verdict:
+			self.skipped += 1
+			print(verdict)
+		else:
+			self.passed += 1
+			print(f"PASS {case.name}")
+		shutil.rmtree(case.folder, ignore_errors=True)
+		sys.stdout.flush()
+
+	def keep(self, case):
+		try:
+			shutil.copytree(case.folder, os.path.join(KEEP, os.path.basename(case.folder)),
+					dirs_exist_ok=True)
+		except (OSError, shutil.Error) as error:
+			print(f"# not all files of '{case.name}' could be kept: {error}")
+
+	def run(self, prefix, module):
+		"""The module's tests and suites, in the order of their definition."""
+		for function in module.TESTS:
+			name = f"{prefix} {function.__name__.replace('_', ' ')}"
+			if getattr(function, "is_suite", False):
+				if not self.only or any(word.startswith(prefix) for word in self.only):
+					function(self)
+			elif self.wanted(name):
+				with self.case(name) as case:
+					function(case)
+
+	def line(self):
+		return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def registry():
+	"""Two decorators and the list that they fill."""
+	tests = []
+
+	def test(function):
+		tests.append(function)
+		return function
+
+	def suite(function):
+		function.is_suite = True
+		tests.append(function)
+		return function
+
+	return tests, test, suite
+
+
+# --- iovabtop ---
+
+TOP = "build/iovabtop"
+
+
+class Top(Helper):
+	"""iovabtop --json beside the test, attached when it is made."""
+
+	def __init__(self, case, tier, delay=3600, args=(), wait=True, preexec=None):
+		super().__init__(case, "iovabtop-" + tier,
+				 [TOP, "--json", "-v", "-t", tier, "-d", delay, *args],
+				 preexec_fn=preexec)
+		self.tier = tier
+		if wait:
+			self.wait_attached()
+
+	def attached(self):
+		if not self.running():
+			raise Unmet(f"{self.name} ended with {self.process.returncode}: "
+				    f"{self.err().strip()[-300:]}")
+		return "attached, tier " + self.tier in self.err()
+
+	def wait_attached(self):
+		wait_until(self.attached, self.name + " attaches")
+
+	def lines(self):
+		"""All objects that were printed in whole lines."""
+		text = self.out()
+		return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+
+	def last(self):
+		"""The newest object of each row, in the order of the output."""
+		rows = {}
+		for row in self.lines():
+			rows[row.get("device"), row["pid"]] = row
+		return rows
+
+	def finish(self):
+		"""Ends it as a user does; the rows of the last collection."""
+		status = self.end()
+		if status != 0:
+			raise Unmet(f"{self.name} ended with {status}: {self.err().strip()[-300:]}")
+		lines = self.lines()
+		time_of_last = lines[-1]["time"] if lines else None
+		return {(row.get("device"), row["pid"]): row
+			for row in lines if row["time"] == time_of_last}
+
+
+# --- the mock device and its client ---
+
+MIGRATE = "build/migrate"
+
+
+def engine(number, file):
+	return f"/sys/devices/platform/iovab-mock.{number}/engine/{file}"
+
+
+def truth(number, file="truth"):
+	pairs = (line.split("=") for line in read(engine(number, file)).split())
+	return {key: int(value) for key, value in pairs}
+
+
+def device_name(number):
+	return f"iovab-mock.{number}"
+
+
+def start_migrate(case, numbers, *args, **options):
+	if isinstance(numbers, int):
+		numbers = [numbers]
+	devices = [word for n in numbers for word in ("--device", device_name(n))]
+	return Helper(case, "migrate", [MIGRATE, *devices, "--json", *args], **options)
+
+
+def finish_migrate(helper, devices=1):
+	"""What it printed, an object a device."""
+	status = helper.wait()
+	results = [json.loads(line) for line in helper.out().splitlines()]
+	if status != 0 or len(results) != devices:
+		raise Unmet(f"{helper.name} ended with {status}, {len(results)} results: "
+			    f"{helper.err().strip()[-300:]}")
+	for result in results:
+		if result.get("agree") is False:
+			raise Unmet(f"{helper.name}: the device's own account disagrees: {result}")
+	return results
+
+
+def migrate(case, numbers, *args, **options):
+	helper = start_migrate(case, numbers, *args, **options)
+	count = 1 if isinstance(numbers, int) else len(numbers)
+	results = finish_migrate(helper, count)
+	return results[0] if isinstance(numbers, int) else results
+
+
+def have_mock(devices):
+	"""So many devices, whatever there is."""
+	if not os.path.exists(engine(devices - 1, "truth")):
+		remove_mock()
+		insert_mock(devices)
+
+
+def insert_mock(devices):
+	module = f"build/kernel/{os.uname().release}/iovab_mock.ko"
+	if not os.path.exists(module):
+		raise Unmet(f"{module} is missing: make modules")
+	subprocess.run(["modprobe", "-a", "vfio", "vfio_iommu_type1"], check=True)
+	subprocess.run(["insmod", module, f"devices={devices}"], check=True)
+
+
+def remove_mock():
+	for module in ("iovab_mock", "vfio_iommu_type1", "vfio"):
+		if os.path.exists("/sys/module/" + module):
+			subprocess.run(["rmmod", module], check=True)
+
+
+# --- the kernel ---
+
+def vmstat(*names):
+	values = dict(line.split() for line in read("/proc/vmstat").splitlines())
+	return [int(values[name]) for name in names]
+
+
+def pins_balance():
+	"""Pages pinned by pin_user_pages and not unpinned."""
+	acquired, released = vmstat("nr_foll_pin_acquired", "nr_foll_pin_released")
+	return acquired - released
+
+
+def bpftool(*args):
+	done = subprocess.run(["bpftool", "-j", *args], capture_output=True, check=True)
+	return json.loads(done.stdout or "[]")
+
+
+def bpf_objects():
+	"""Ids of all programs, links and maps in the kernel."""
+	return {kind: {item["id"] for item in bpftool(kind, "show")}
+		for kind in ("prog", "link", "map")}
+
+
+def check_bpf_gone(case, before, what):
+	"""Nothing is there that was not @before; the kernel frees some a moment later."""
+	def leftover():
+		now = bpf_objects()
+		# bpftool's own iterator for pids comes and goes
+		return {kind: now[kind] - before[kind] for kind in now if now[kind] - before[kind]}
+
+	end = time.monotonic() + 20
+	left = leftover()
+	while left and time.monotonic() < end:
+		time.sleep(0.2)
+		left = leftover()
+	case.check(not left, f"{what}: left in the kernel: {left}")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whose a row is: device, driver, vfioN, pid, comm, VM; with names as hostile as they come."""
+
+import os
+
+import harness
+
+TESTS, test, suite = harness.registry()
+
+
+def vfio_name(number):
+	return os.listdir(f"/sys/devices/platform/{harness.device_name(number)}/vfio-dev")[0]
+
+
+def named_run(case, *args):
+	"""A short migration that lives until its row was seen; (migrate's pid, row, top)."""
+	top = harness.Top(case, "density", delay=0.2)
+	worker = harness.start_migrate(case, 5, "--length", "1M", "--forever", "--interval-ms", 20, *args)
+	key = harness.device_name(5), worker.pid
+	harness.wait_until(lambda: key in top.last(), "the row")
+	row = top.last()[key]
+	case.equal("migrate's status", worker.end(2), 0)
+	return worker.pid, row, top
+
+
+@test
+def who_it_is(case):
+	pid, row, top = named_run(case, "-name", "guest=web-17,debug-threads=on")
+	for name, value in {"schema": "iovab.device/1", "client": "vfio", "driver": "iovab-mock",
+			    "device": harness.device_name(5), "vfio": vfio_name(5), "pid": pid,
+			    "comm": "migrate", "vm": "web-17", "implementation": "kernel"}.items():
+		case.equal(name, row.get(name), value)
+	case.check("stale" not in row, "stale while its owner lives")
+	key = harness.device_name(5), pid
+	harness.wait_until(lambda: top.last()[key].get("stale"), "the row is stale when its owner is gone")
+	case.equal("vm of a stale row", top.last()[key].get("vm"), "web-17")
+
+
+@suite
+def names(results):
+	cases = {
+		"VM without a name": ((), "comm", "migrate"),
+		"VM with commas": (("-name", "guest=a,,b,,c,process=x"), "vm", "a,b,c"),
+		"VM that is a bare word": (("-name", "plain"), "vm", "plain"),
+		"VM with quotes and backslash": (("-name", 'guest="\\x'), "vm", '"\\x'),
+		"VM with an escape sequence": (("-name", "guest=\x1b[2Jx\ny"), "vm", "\x1b[2Jx\ny"),
+		"VM that is no UTF-8": (("-name", "guest=\udcff\udcfex"), "vm", "\ufffd\ufffdx"),
+		"VM beyond ASCII": (("-name", "guest=\u00e4\u65e5"), "vm", "\u00e4\u65e5"),
+		"comm with an escape sequence": (("--comm", "\x1b[31mred\x07"), "comm", "\x1b[31mred\x07"),
+		"comm with newline and quotes": (("--comm", 'a\nb"c\\d'), "comm", 'a\nb"c\\d'),
+		"comm that is no UTF-8": (("--comm", "a\udcff\udcc3"), "comm", "a\ufffd\ufffd"),
+		"comm like a parenthesis": (("--comm", ") R 1 2 (x"), "comm", ") R 1 2 (x"),
+	}
+	for name, (args, key, expected) in cases.items():
+		if not results.wanted(f"identity {name}"):
+			continue
+		with results.case(f"identity {name}") as case:
+			pid, row, _ = named_run(case, *args)
+			case.equal(key, row.get(key), expected)
+			if "without" in name:
+				case.check("vm" not in row, f"vm is there: {row.get('vm')!r}")
+
+
+@test
+def hostile_names_in_plain_output(case):
+	"""No byte of a name reaches the terminal as it is."""
+	top = harness.Helper(case, "iovabtop", [harness.TOP, "-b", "-v", "-d", "3600"],
+			     env={**os.environ, "LC_ALL": "C.UTF-8"})
+	harness.wait_until(lambda: "attached" in top.err(), "iovabtop attaches")
+	harness.migrate(case, 5, "--length", "1M", "--comm", "\x1b]0;x\x07\n\udc9b[2J", "--rounds", 1,
+			"-name", "guest=\x1b[2J\u202e\r")
+	top.end()
+	with open(top.out_path, "rb") as file:
+		text = file.read().decode("utf-8")	# and it is UTF-8
+	case.check(harness.device_name(5) in text, "no row")
+	bad = sorted({char for char in text if not char.isprintable() and char != "\n"})
+	case.equal("characters that are not printable", bad, [])
+
+
+@test
+def one_device_two_owners(case):
+	"""One after the other: two rows, each with its own figures."""
+	top = harness.Top(case, "sets")
+	runs = [harness.migrate(case, 5, "--length", "16M", "--step", step, "--pattern", "sequential",
+				"--rounds", 2) for step in (10, 20)]
+	rows = top.finish()
+	case.equal("rows", len(rows), 2)
+	for run, pages in zip(runs, (20, 40)):
+		row = rows[run["device"], run["pid"]]
+		case.equal("dirty_bytes", row["total"]["dirty_bytes"], pages * 4096)
+
+
+@test
+def only_this_device(case):
+	"""--device by name, by pattern, by vfioN, and --pid."""
+	tops = {option: harness.Top(case, "windows", args=option.split())
+		for option in ("--device iovab-mock.5", "--device iovab-mock.[56]",
+			       "--device " + vfio_name(6), "--pid 1")}
+	for number in (5, 6, 7):
+		harness.migrate(case, number, "--length", "1M", "--rounds", 1)
+	for (option, top), expected in zip(tops.items(), ([5], [5, 6], [6], [])):
+		seen = sorted(device for device, _ in top.finish())
+		case.equal(option, seen, [harness.device_name(n) for n in expected])

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many at once, one after the other, killed, late: totals stay right."""
+
+import re
+import signal
+import time
+
+import client
+import expect
+import harness
+import rule
+
+TESTS, test, suite = harness.registry()
+
+M, G = 1 << 20, 1 << 30
+
+
+def check_truth(case, row, before, after):
+	"""A row at tier sets against the device's account of the same time."""
+	gone = {key: after[key] - before[key] for key in after}
+	total = row["total"]
+	case.equal("set_calls", total["set_calls"], gone["marks"])
+	case.equal("marked_bytes", total["marked_bytes"], gone["marked_bytes"])
+	case.equal("dirty_bytes", total["dirty_bytes"], gone["distinct_bytes"])
+	case.equal("windows", total["windows"], gone["calls"])
+
+
+@test
+def dry_device(case):
+	"""Three reports over 200 GiB, nothing dirty: 4 windows a report, all clean."""
+	tops = [harness.Top(case, tier) for tier in ("windows", "density")]
+	result = harness.migrate(case, 0, "--length", 200 * G, "--rounds", 2, "--step", 0)
+	for top in tops:
+		row = top.finish()[result["device"], result["pid"]]
+		total = row["total"]
+		case.equal("reports", total["reports"], 3)
+		case.equal("windows", total["windows"], 12)
+		if top.tier == "windows":
+			case.check("windows_clean" not in total, "windows_clean at tier windows")
+			continue
+		case.equal("windows_clean", total["windows_clean"], 12)
+		case.equal("dirty_bytes", total["dirty_bytes"], 0)
+		case.equal("density", total["density"], 0)
+		case.equal("density_histogram", total["density_histogram"], [12])
+
+
+def look_at_windows(number, length, offset, steps):
+	"""Dirty pages of each window of each report, seen by the client itself."""
+	windows = rule.windows(length, client.PAGE, offset)
+	vfio = client.Client(number)
+	assert vfio.start(length, client.PAGE) == 0
+	seen = []
+	for pattern, writes in steps:
+		harness.write(harness.engine(number, "pattern"), pattern)
+		if writes:
+			harness.write(harness.engine(number, "step"), writes)
+		memory = client.Memory(length // client.PAGE // 8 + offset + 2 * client.PAGE)
+		assert vfio.report(length, client.PAGE, memory.address + offset) == 0
+		seen += [[memory.bits(offset, first, pages), pages] for first, pages, _ in windows]
+	assert vfio.stop() == 0
+	return seen
+
+
+@test
+def clean_windows_and_density_by_window(case):
+	"""The client looks at each window's bits: clean windows and histogram follow from them."""
+	top = harness.Top(case, "density")
+	for number, offset in ((0, 0), (1, 0xff1)):
+		client.set_engine(number)
+		steps = (("sequential", 5), ("sequential", 40000), ("random", 3), ("random", 20000),
+			 ("hotspot", 100), ("sparse", 900), ("dense", 300000), ("all", 1),
+			 ("random", 0), ("sequential", 1))
+		pid, seen = client.in_child(case, look_at_windows, number, 150 * G + 20 * 4096,
+					    offset, steps)
+		histogram = [0] * rule.DENSITY_BUCKETS
+		for dirty, pages in seen:
+			histogram[rule.density_bucket(dirty, pages)] += 1
+		case.pid = pid
+		case.seen = getattr(case, "seen", []) + [(number, pid, seen, histogram)]
+	rows = top.finish()
+	for number, pid, seen, histogram in case.seen:
+		total = rows[harness.device_name(number), pid]["total"]
+		case.equal("windows", total["windows"], len(seen))
+		case.equal("windows_clean", total["windows_clean"], histogram[0])
+		case.equal("density_histogram", total["density_histogram"], rule.trimmed(histogram))
+		case.equal("dirty_bytes", total["dirty_bytes"],
+			   sum(dirty for dirty, _ in seen) * client.PAGE)
+		case.check(0 < histogram[0] < len(seen), f"the test itself: {histogram}")
+
+
+@test
+def four_processes_four_devices(case):
+	"""Different patterns, dirtying all the time, at once: each row equals its own truth."""
+	top = harness.Top(case, "sets", delay=0.3)
+	patterns = ("sequential", "random", "hotspot", "dense")
+	running = [harness.start_migrate(case, n, "--pattern", pattern, "--rate", 3000 * (n + 1),
+					 "--length", (20 + 40 * n) * G, "--rounds", 6,
+					 "--interval-ms", 40, "--order", ("ascending", "shuffled")[n % 2],
+					 "--fault-redundant", n)
+		   for n, pattern in enumerate(patterns)]
+	results = [harness.finish_migrate(helper)[0] for helper in running]
+	rows = top.finish()
+	for n, result in enumerate(results):
+		expected = expect.Expected("sets")
+		expected.add_migrate(result, [(0, (20 + 40 * n) * G)], 7)
+		row = rows[result["device"], result["pid"]]
+		case.check(result["truth"]["marks"] > 0, "the test itself: nothing was marked")
+		expected.check(case, row)
+		expect.check_lossless(case, row)
+	case.equal("rows", len(rows), 4)
+
+
+@test
+def two_devices_one_process(case):
+	top = harness.Top(case, "sets")
+	results = harness.migrate(case, [2, 3], "--pattern", "random", "--rate", 20000, "--length",
+				  70 * G, "--rounds", 5, "--interval-ms", 30, "--fault-redundant", 0,
+				  "--order", "ascending")
+	rows = top.finish()
+	case.equal("owners", len({result["pid"] for result in results}), 1)
+	for result in results:
+		expected = expect.Expected("sets")
+		expected.add_migrate(result, [(0, 70 * G)], 6)
+		row = rows[result["device"], result["pid"]]
+		expected.check(case, row)
+		expect.check_lossless(case, row)
+
+
+@test
+def killed_in_the_middle_of_a_report(case):
+	"""kill -9 of a client in its report, while two others report."""
+	balance = harness.pins_balance()
+	top = harness.Top(case, "sets", delay=0.2)
+	for number in range(3):
+		client.set_engine(number)
+	before = harness.truth(0)
+	victim = harness.start_migrate(case, 0, "--length", 70 * G, "--step", 1000, "--pattern", "random",
+				       "--fault-delay-ms", 60000)
+	others = [harness.start_migrate(case, n, "--length", 70 * G, "--rate", 5000, "--pattern", "random",
+					"--rounds", 12, "--interval-ms", 100) for n in (1, 2)]
+	key = harness.device_name(0), victim.pid
+
+	def in_report():
+		row = top.last().get(key)
+		return row and row["reports_in_flight"] == 1 and row
+
+	row = harness.wait_until(in_report, "iovabtop shows the victim's report")
+	case.equal("pages pinned now, in the report", row["pages_pinned_now"], 512)
+	case.check(row["oldest_report_s"] >= 0, "no age of the oldest report")
+	victim.end(signal.SIGKILL)
+	results = [harness.finish_migrate(helper)[0] for helper in others]
+	rows = top.finish()
+	check_truth(case, rows[key], before, harness.truth(0))
+	expect.check_quiet(case, rows[key])
+	expect.check_lossless(case, rows[key])
+	case.equal("victim's reports", rows[key]["total"]["reports"], 1)
+	case.equal("stale", rows[key].get("stale"), True)
+	for result in results:
+		expected = expect.Expected("sets")
+		expected.add_migrate(result, [(0, 70 * G)], 13)
+		expected.check(case, rows[result["device"], result["pid"]])
+	case.equal("pages pinned and not unpinned", harness.pins_balance(), balance)
+
+
+def heap_kb(pid):
+	"""Its own memory in use; not the pages of files and maps that it has looked at."""
+	for line in harness.read(f"/proc/{pid}/status").splitlines():
+		if line.startswith("RssAnon"):
+			return int(line.split()[1])
+	return 0
+
+
+@test
+def ten_thousand_reports(case):
+	"""In a row, so that objects' addresses are used again: exact, and nothing leaks."""
+	# one huge page made of small ones would look like a leak
+	harness.write("/sys/kernel/mm/transparent_hugepage/enabled", "never")
+	balance = harness.pins_balance()
+	top = harness.Top(case, "sets", delay=0.5)
+	first = harness.migrate(case, 0, "--length", M, "--rounds", 1999, "--step", 3, "--rate", 0,
+				"--fault-delay-ms", 0, "--pattern", "random")
+	harness.wait_until(lambda: (first["device"], first["pid"]) in top.last(), "the first row")
+	rss = heap_kb(top.pid)
+	result = harness.migrate(case, 0, "--length", M, "--rounds", 9999, "--step", 3,
+				 "--pattern", "random")
+	harness.wait_until(lambda: (result["device"], result["pid"]) in top.last(), "its row")
+	grown = heap_kb(top.pid) - rss
+	case.check(grown <= 256, f"memory in use grew by {grown} KiB from {rss}")
+	entries = [m for m in harness.bpftool("map", "show") if m.get("name") == "sources"]
+	case.equal("maps named sources", len(entries), 1)
+	dump = harness.bpftool("map", "dump", "id", str(entries[0]["id"]))
+	# the first one's is taken out a minute after its owner was gone
+	case.check(len(dump) in (1, 2), f"{len(dump)} sources in the map")
+	row = top.finish()[result["device"], result["pid"]]
+	case.equal("reports", row["total"]["reports"], 10000)
+	expected = expect.Expected("sets")
+	expected.add_migrate(result, [(0, M)], 10000)
+	expected.check(case, row)
+	expect.check_lossless(case, row)
+	case.equal("pages pinned and not unpinned", harness.pins_balance(), balance)
+
+
+@test
+def many_devices(case):
+	"""64 devices of eight processes, a few short reports each."""
+	top = harness.Top(case, "sets")
+	groups = [list(range(first, first + 8)) for first in range(4, 68, 8)]
+	running = [harness.start_migrate(case, group, "--length", 4 * M, "--rounds", 3, "--step", 50,
+					 "--pattern", "random") for group in groups]
+	results = [result for helper in running for result in harness.finish_migrate(helper, 8)]
+	rows = top.finish()
+	case.equal("rows", len(rows), 64)
+	for result in results:
+		expected = expect.Expected("sets")
+		expected.add_migrate(result, [(0, 4 * M)], 4)
+		row = rows[result["device"], result["pid"]]
+		expected.check(case, row)
+		expect.check_lossless(case, row)
+
+
+@test
+def intervals_add_up(case):
+	"""What a row showed before its first interval, and all intervals, are its total."""
+	top = harness.Top(case, "sets", delay=0.2)
+	result = harness.migrate(case, 0, "--length", 66 * G, "--rate", 5000, "--pattern", "random",
+				 "--rounds", 20, "--interval-ms", 80, "--step", 0)
+	final = top.finish()[result["device"], result["pid"]]
+	rows = [row for row in top.lines() if row["pid"] == result["pid"]]
+	case.check(len(rows) >= 4, f"the test itself: {len(rows)} intervals")
+	for name in expect.measured("sets"):
+		seen = sum(row["interval"][name] for row in rows if "interval" in row)
+		if "interval" not in rows[0]:
+			seen += rows[0]["total"][name]
+		case.equal(f"sum of {name}", seen, final["total"][name])
+		totals = [row["total"][name] for row in rows]
+		case.check(totals == sorted(totals), f"{name} went back")
+	elapsed = [row["elapsed_s"] for row in rows]
+	case.check(elapsed == sorted(elapsed), "elapsed_s went back")
+	for row in rows:
+		expect.check_form(case, row)
+
+
+@test
+def iovabtop_killed(case):
+	"""kill -9 in the middle of reports leaves nothing; the next one counts from then on."""
+	before = harness.bpf_objects()
+	worker = harness.start_migrate(case, 0, "--length", 66 * G, "--pattern", "random", "--step", 200,
+				       "--forever", "--fault-delay-ms", 5, "--rate", 0)
+	top = harness.Top(case, "sets", delay=0.2)
+	key = harness.device_name(0), worker.pid
+	harness.wait_until(lambda: key in top.last() and top.last()[key]["total"]["reports"] > 3,
+			   "reports are counted")
+	now = harness.bpf_objects()
+	case.check(len(now["prog"] - before["prog"]) >= 6 and len(now["link"] - before["link"]) >= 6,
+		   f"the test itself: {now}")
+	top.end(signal.SIGKILL)
+	harness.check_bpf_gone(case, before, "after kill -9")
+	calls = harness.truth(0)["calls"]
+	harness.wait_until(lambda: harness.truth(0)["calls"] > calls + 10, "reports go on")
+	start = harness.truth(0)
+	second = harness.Top(case, "sets", delay=0.2)
+	attached = harness.truth(0)
+	harness.wait_until(lambda: key in second.last() and
+			   second.last()[key]["total"]["reports"] > 3, "reports are counted again")
+	worker.end(signal.SIGINT)
+	end = harness.truth(0)
+	row = second.finish()[key]
+	case.check(end["marks"] - start["marks"] >= row["total"]["set_calls"] >=
+		   end["marks"] - attached["marks"] - 2000,
+		   f"set_calls {row['total']['set_calls']} since {start}, {attached}, until {end}")
+	case.check(row["total"]["dirty_bytes"] <= end["distinct_bytes"] - start["distinct_bytes"],
+		   "counted more than there was")
+	expect.check_quiet(case, row)
+	harness.check_bpf_gone(case, before, "after the second one")
+
+
+@test
+def attached_in_the_middle_of_a_report(case):
+	"""That report is not counted but told; the next ones are exact."""
+	client.set_engine(0)
+	dirtied = harness.truth(0)["dirtied_bytes"]
+	worker = harness.start_migrate(case, 0, "--length", G, "--step", 100, "--rounds", 4,
+				       "--pattern", "random", "--fault-delay-ms", 15000)
+	harness.wait_until(lambda: harness.truth(0)["dirtied_bytes"] > dirtied, "the first step")
+	time.sleep(0.3)		# from the step to the report; what is missed fails below
+	calls = harness.truth(0)["calls"]
+	tops = [harness.Top(case, tier) for tier in ("density", "sets")]
+	case.equal("the test itself: first report under way", harness.truth(0)["calls"], calls)
+	harness.write(harness.engine(0, "fault_delay_ms"), 0)
+	harness.wait_until(lambda: harness.truth(0)["calls"] > calls, "the first report's end")
+	result = harness.finish_migrate(worker)[0]
+	for top in tops:
+		row = top.finish()[result["device"], result["pid"]]
+		case.equal(f"{top.tier}: reports", row["total"]["reports"], result["reports"] - 1)
+		case.equal(f"{top.tier}: joined_late", row["losses"]["joined_late"], 1)
+		case.check(row["events_lost"] > 0, f"{top.tier}: events_lost is 0")
+		expect.check_quiet(case, row)
+		if top.tier == "sets":
+			case.equal("marks counted and unowned",
+				   row["total"]["set_calls"] + row["losses"]["marks_unowned"],
+				   result["truth"]["marks"])
+
+
+@test
+def ended_by_a_signal(case):
+	"""SIGTERM and SIGINT: exit 0, nothing left; plain output closes with a summary."""
+	before = harness.bpf_objects()
+	for number in (signal.SIGTERM, signal.SIGINT):
+		top = harness.Helper(case, "iovabtop", [harness.TOP, "-b", "-v", "-d", "3600"])
+		harness.wait_until(lambda: "attached" in top.err(), "iovabtop attaches")
+		harness.migrate(case, 1, "--length", 70 * G, "--rounds", 1, "--step", 30, "--rate", 0)
+		case.equal(f"status after {number!r}", top.end(number), 0)
+		case.check(harness.device_name(1) in top.out(), f"summary: {top.out()[-500:]!r}")
+		# two reports of two windows, and the last one was dry
+		case.check(re.search(r"\b3 of (the )?4 windows|\b4 windows.*\b3\b", top.out(), re.S),
+			   f"summary: {top.out()[-500:]!r}")
+	harness.check_bpf_gone(case, before, "after a signal")
+
+
+def report_with_holes(number, length, offset, holes, want):
+	"""One report into a bitmap of which pages are missing; its error, and the bits."""
+	vfio = client.Client(number)
+	assert vfio.start(length, client.PAGE) == 0
+	harness.write(harness.engine(number, "step"), want)
+	memory = client.Memory(length // client.PAGE // 8 + offset + client.PAGE)
+	for page, pages in holes:
+		memory.remove(page, pages)
+	return vfio.report(length, client.PAGE, memory.address + offset)
+
+
+@test
+def bitmap_that_is_not_there(case):
+	"""Nothing can be pinned: alloc fails, the report belongs to a process and no device."""
+	client.set_engine(0, pattern="random")
+	top = harness.Top(case, "sets")
+	pid, error = client.in_child(case, report_with_holes, 0, 70 * G, 0, [(0, 600)], 100)
+	case.equal("error of the report", error, 14)
+	rows = top.finish()
+	case.equal("rows", list(rows), [(None, pid)])
+	row = rows[None, pid]
+	for name in ("client", "device", "driver", "vfio"):
+		case.check(name not in row, f"{name} is there: {row.get(name)}")
+	expected = expect.Expected("sets")
+	for name, value in {"reports": 1, "report_errors": 1, "pin_failures": 1,
+			    "range_bytes": 70 * G}.items():
+		expected.add(name, value)
+	expected.check(case, row)
+	expect.check_lossless(case, row)
+
+
+@test
+def second_window_that_is_not_there(case):
+	"""The first window goes well, the next cannot be pinned: the report fails, the device is known."""
+	client.set_engine(0, pattern="sequential")
+	before = harness.truth(0)
+	top = harness.Top(case, "sets")
+	pid, error = client.in_child(case, report_with_holes, 0, 128 * G, 0, [(512, 512)], 100)
+	case.equal("error of the report", error, 14)
+	row = top.finish()[harness.device_name(0), pid]
+	check_truth(case, row, before, harness.truth(0))
+	total = row["total"]
+	for name, value in {"reports": 1, "report_errors": 1, "windows": 1, "windows_clean": 0,
+			    "pin_failures": 1, "pages_pinned": 512,
+			    "dirty_bytes": 100 * client.PAGE}.items():
+		case.equal(name, total[name], value)
+	expect.check_quiet(case, row)
+
+
+@test
+def partial_pin(case):
+	"""A hole inside: the kernel pins what is before it as a window, and fails at it."""
+	client.set_engine(0, pattern="sequential")
+	before = harness.truth(0)
+	top = harness.Top(case, "sets")
+	pid, error = client.in_child(case, report_with_holes, 0, 8 * 128 * M, 0, [(3, 5)], 70)
+	case.equal("error of the report", error, 14)
+	row = top.finish()[harness.device_name(0), pid]
+	check_truth(case, row, before, harness.truth(0))
+	total = row["total"]
+	for name, value in {"reports": 1, "report_errors": 1, "windows": 1, "pin_failures": 1,
+			    "pages_pinned": 3, "dirty_bytes": 70 * client.PAGE}.items():
+		case.equal(name, total[name], value)
+	expect.check_quiet(case, row)
+
+
+@test
+def map_of_sources_full(case):
+	raise harness.Skip("2,048 owners of devices, or 4,096 reports in flight, do not fit into "
+			   "the lab; what a full map adds to is tested without a kernel")
