@@ -53,7 +53,7 @@ include tools/lab/migrate.mk
 include tests/tests.mk
 
 .PHONY: all demo test install clean
-all: $(BUILD)/iovabtop
+all: $(BUILD)/iovabtop $(BUILD)/iovab
 
 demo: deps-demo
 	$(Q)$(MAKE) -s --no-print-directory all
@@ -65,7 +65,9 @@ test: deps-test
 
 install: all
 	install -D -m 0755 $(BUILD)/iovabtop $(DESTDIR)$(PREFIX)/sbin/iovabtop
+	install -D -m 0755 $(BUILD)/iovab $(DESTDIR)$(PREFIX)/sbin/iovab
 	install -D -m 0644 docs/iovabtop.8 $(DESTDIR)$(PREFIX)/share/man/man8/iovabtop.8
+	install -D -m 0644 docs/iovab.8 $(DESTDIR)$(PREFIX)/share/man/man8/iovab.8
 
 clean:
 	rm -rf $(BUILD)

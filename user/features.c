@@ -180,7 +180,62 @@ static enum iovab_generation find_generation(const struct btf *btf)
 	return has_func(btf, "iova_bitmap_get") ? IOVAB_EAGER : IOVAB_GENERATION_UNKNOWN;
 }
 
-static bool look_into(struct features *f, const struct btf *btf, const char *where)
+/* Where each signal is taken, by generation. */
+static const struct features_hook eager_hooks[FEATURES_SIGNALS] = {
+	{ "alloc", "iova_bitmap_alloc", false, "fexit; begins with the first pin, inside it",
+	  IOVAB_TIER_WINDOWS },
+	{ "free", "iova_bitmap_free", false, "fentry", IOVAB_TIER_WINDOWS },
+	{ "for_each", "iova_bitmap_for_each", false, "fentry and fexit", IOVAB_TIER_WINDOWS },
+	{ "set", "iova_bitmap_set", false, "fentry", IOVAB_TIER_SETS },
+	{ "pin", "iova_bitmap_get", false, "fentry and fexit", IOVAB_TIER_WINDOWS },
+	{ "unpin", NULL, true, "none: it comes right before the next pin or the free",
+	  IOVAB_TIER_WINDOWS },
+};
+
+static const struct features_hook lazy_hooks[FEATURES_SIGNALS] = {
+	{ "alloc", "iova_bitmap_alloc", false, "fexit", IOVAB_TIER_WINDOWS },
+	{ "free", "iova_bitmap_free", false, "fentry", IOVAB_TIER_WINDOWS },
+	{ "for_each", "iova_bitmap_for_each", false, "fentry and fexit", IOVAB_TIER_WINDOWS },
+	{ "set", "iova_bitmap_set", false, "fentry", IOVAB_TIER_SETS },
+	{ "pin", "pin_user_pages_fast", false, "fentry and fexit, if the pages are a report's",
+	  IOVAB_TIER_WINDOWS },
+	{ "unpin", "unpin_user_pages", false, "fentry, if the pages are a report's",
+	  IOVAB_TIER_WINDOWS },
+};
+
+/* @vmlinux has the memory manager's functions, wherever the facility is. */
+static void find_hooks(struct features *f, const struct btf *btf, const struct btf *vmlinux)
+{
+	size_t i;
+
+	memcpy(f->hooks, f->generation == IOVAB_LAZY ? lazy_hooks : eager_hooks,
+	       sizeof(f->hooks));
+	for (i = 0; i < FEATURES_SIGNALS; i++)
+		if (f->hooks[i].function)
+			f->hooks[i].found = has_func(btf, f->hooks[i].function) ||
+					    has_func(vmlinux, f->hooks[i].function);
+}
+
+/* Callers are told by the callback that they hand to for_each; it is in kallsyms, exported or not. */
+static void find_clients(struct features *f)
+{
+	char line[512], name[256];
+	FILE *file = fopen("/proc/kallsyms", "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*s %*s %255s", name) != 1)
+			continue;
+		if (!strcmp(name, "vfio_device_log_read_and_clear"))
+			f->client_vfio = true;
+		else if (!strcmp(name, "__iommu_read_and_clear_dirty"))
+			f->client_iommufd = true;
+	}
+	if (file)
+		fclose(file);
+}
+
+static bool look_into(struct features *f, const struct btf *btf, const struct btf *vmlinux,
+		      const char *where)
 {
 	if (!has_func(btf, "iova_bitmap_for_each") || !has_func(btf, "iova_bitmap_set"))
 		return false;
@@ -188,6 +243,8 @@ static bool look_into(struct features *f, const struct btf *btf, const char *whe
 	snprintf(f->where, sizeof(f->where), "%s", where);
 	f->index_bytes = find_index_bytes(btf);
 	f->generation = f->index_bytes ? find_generation(btf) : IOVAB_GENERATION_UNKNOWN;
+	find_hooks(f, btf, vmlinux);
+	find_clients(f);
 	return true;
 }
 
@@ -201,7 +258,7 @@ static void look_into_modules(struct features *f, struct btf *vmlinux)
 
 	btf = btf__load_module_btf(first, vmlinux);
 	if (btf) {
-		look_into(f, btf, first);
+		look_into(f, btf, vmlinux, first);
 		btf__free(btf);
 	}
 	dir = f->present ? NULL : opendir(BTF_DIR);
@@ -212,7 +269,7 @@ static void look_into_modules(struct features *f, struct btf *vmlinux)
 		btf = btf__load_module_btf(entry->d_name, vmlinux);
 		if (!btf)
 			continue;
-		look_into(f, btf, entry->d_name);
+		look_into(f, btf, vmlinux, entry->d_name);
 		btf__free(btf);
 	}
 	if (dir)
@@ -228,7 +285,7 @@ int features__probe(struct features *f, struct iovab_error *e)
 		return error__set(e, IOVAB_EXIT_NO_BPF,
 				  "cannot read the kernel's type information: %s",
 				  strerror(errno));
-	if (!look_into(f, vmlinux, "vmlinux"))
+	if (!look_into(f, vmlinux, vmlinux, "vmlinux"))
 		look_into_modules(f, vmlinux);
 	btf__free(vmlinux);
 
@@ -241,6 +298,30 @@ int features__probe(struct features *f, struct iovab_error *e)
 				  "this kernel's iova_bitmap (in %s) is of a generation that this version of iovab does not know; nothing was attached",
 				  f->where);
 	return 0;
+}
+
+enum iovab_tier features__best_tier(const struct features *f)
+{
+	enum iovab_tier best = IOVAB_TIER_SETS;
+	size_t i;
+
+	for (i = 0; i < FEATURES_SIGNALS; i++)
+		if (!f->hooks[i].found && f->hooks[i].tier <= best)
+			best = f->hooks[i].tier - 1;
+	return best;
+}
+
+const char *features__name(enum iovab_generation g)
+{
+	switch (g) {
+	case IOVAB_EAGER:
+		return "eager";
+	case IOVAB_LAZY:
+		return "lazy";
+	case IOVAB_GENERATION_UNKNOWN:
+		break;
+	}
+	return "unknown";
 }
 
 const char *features__describe(enum iovab_generation g)

@@ -13,12 +13,33 @@
 #include "error.h"
 #include "iovab.h"
 
+/* What is to be seen of a report, and at which function. */
+enum features_signal {
+	FEATURES_ALLOC,
+	FEATURES_FREE,
+	FEATURES_FOR_EACH,
+	FEATURES_SET,
+	FEATURES_PIN,
+	FEATURES_UNPIN,
+	FEATURES_SIGNALS
+};
+
+struct features_hook {
+	const char *signal;	/* its name */
+	const char *function;	/* the kernel's; NULL: none is needed */
+	bool found;		/* true also if none is needed */
+	const char *how;	/* how it will be attached, or how one does without */
+	enum iovab_tier tier;	/* the lowest that needs it */
+};
+
 struct features {
 	bool present;			/* the facility is there now */
 	bool expected;			/* not yet: it may come with the module vfio */
 	char where[64];			/* "vmlinux" or the module's name */
 	enum iovab_generation generation;
 	__u32 index_bytes;		/* of user bitmap that an index counts */
+	struct features_hook hooks[FEATURES_SIGNALS];
+	bool client_vfio, client_iommufd;	/* which callers of the facility there are */
 };
 
 /*
@@ -36,7 +57,11 @@ int features__probe(struct features *f, struct iovab_error *e);
 /* True once the module that may bring the facility is loaded. Cheap. */
 bool features__module_loaded(void);
 
-/* A few words for the header of a view. */
+/* The highest tier whose hooks are all there; 0: none. */
+enum iovab_tier features__best_tier(const struct features *f);
+
+/* The generation in a word, and in a few for the header of a view. */
+const char *features__name(enum iovab_generation g);
 const char *features__describe(enum iovab_generation g);
 
 #endif /* IOVAB_FEATURES_H */

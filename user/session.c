@@ -144,6 +144,18 @@ static int load(struct session *s, struct iovab_error *e)
 	return err ? fail(s, e, "load the BPF programs", err) : 0;
 }
 
+/* Names the first function that the tier needs and the kernel has not. */
+static int refuse_tier(const struct session *s, struct iovab_error *e)
+{
+	const struct features_hook *h = s->features.hooks;
+
+	while (h->found || h->tier > s->opts.tier)
+		h++;
+	return error__set(e, IOVAB_EXIT_NO_FACILITY,
+			  "this kernel has no %s to attach to (%s), or has it inlined; 'iovab probe' shows which tier works here",
+			  h->function, h->signal);
+}
+
 int session__attach(struct session *s, struct iovab_error *e)
 {
 	size_t i;
@@ -158,6 +170,8 @@ int session__attach(struct session *s, struct iovab_error *e)
 		if (!s->features.present)
 			return 1;
 	}
+	if (features__best_tier(&s->features) < s->opts.tier)
+		return refuse_tier(s, e);
 	if (load(s, e))
 		return -1;
 	for (i = 0; i < N_HOOKS; i++) {

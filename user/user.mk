@@ -20,7 +20,7 @@ $(BUILD)/tools/%.o: tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/iovabtop: $(BUILD)/tools/iovabtop.o $(BUILD)/libiovab.a
+$(BUILD)/iovabtop $(BUILD)/iovab: $(BUILD)/%: $(BUILD)/tools/%.o $(BUILD)/libiovab.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(lib_libs) -lelf -lz -lm -o $@
 
