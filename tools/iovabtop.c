@@ -36,6 +36,7 @@ struct options {
 	enum iovab_tier tier;
 	const char *device;
 	unsigned long pid;
+	unsigned long max_rows;
 	const struct column *sort;
 	bool reverse;
 };
@@ -70,6 +71,15 @@ SETTER(delay) { return options__seconds("delay", value, &OPTS->interval_s, e); }
 SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
 SETTER(pid) { return options__count("pid", value, &OPTS->pid, e); }
 
+SETTER(max_rows)
+{
+	if (options__count("max-rows", value, &OPTS->max_rows, e))
+		return -1;
+	if (OPTS->max_rows > IOVAB_MAX_SOURCES)
+		return options__refuse_value("max-rows", "at most 2048", value, e);
+	return 0;
+}
+
 SETTER(sort)
 {
 	char names[256] = "one of ";
@@ -93,6 +103,7 @@ static const struct option_spec specs[] = {
 	{ "tier", 't', "TIER", "windows, density or sets: what to measure, at what cost (density)", set_tier },
 	{ "device", 'D', "NAME", "only devices of this name or vfioN; may be a shell pattern", set_device },
 	{ "pid", 'p', "PID", "only devices of this process", set_pid },
+	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", set_max_rows },
 	{ "sort", 's', "COLUMN", "sort by this column", set_sort },
 	{ "reverse", 'r', NULL, "the other way round", set_reverse },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
@@ -263,6 +274,7 @@ static int open_all(struct top *t, struct iovab_error *e)
 	struct session_options so = {
 		.tier = t->opts.tier,
 		.verbose = t->opts.verbose,
+		.max_sources = t->opts.max_rows,
 	};
 	int err;
 

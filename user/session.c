@@ -137,6 +137,8 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
+	if (s->opts.max_sources)
+		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s->bpf, &hooks[i]),
 					  hook_wanted(s, &hooks[i]));
