@@ -385,5 +385,12 @@ def partial_pin(case):
 
 @test
 def map_of_sources_full(case):
-	raise harness.Skip("2,048 owners of devices, or 4,096 reports in flight, do not fit into "
-			   "the lab; what a full map adds to is tested without a kernel")
+	top = harness.Top(case, "windows", args=("--max-rows", 2))
+	results = [harness.migrate(case, n, "--length", M, "--rounds", 2, "--step", 0, "--rate", 0)
+		   for n in range(4)]
+	rows = top.finish()
+	case.equal("rows", sorted(rows), sorted((r["device"], r["pid"]) for r in results[:2]))
+	for row in rows.values():
+		case.equal("reports", row["total"]["reports"], 3)
+		case.equal("sources_full", row["losses"]["sources_full"], 6)
+		case.equal("events_lost", row["events_lost"], 6)
