@@ -63,7 +63,7 @@ static __always_inline void run_end(struct report *r)
 	r->run_pages = 0;
 }
 
-/* The next mark would be of the series only if it were here: nothing may be assumed any more. */
+/* Another window: the series goes on only if its marks have room there. */
 static __always_inline void mark_window_moved(struct iovab_slot *s, struct report *r)
 {
 	if (s->next != IOVAB_NO_SERIES && !window_bound_series(s, r))

@@ -22,6 +22,7 @@
 #define GROUP_BYTES	64
 #define CHUNK_BYTES	4096
 #define CHUNK_GROUPS	(CHUNK_BYTES / GROUP_BYTES)
+#define READ_TRIES	4
 
 /*
  * A buffer for each program that scans and each CPU. A program never runs
@@ -92,6 +93,20 @@ static __always_inline void mask_tail(struct chunk *c, __u32 bits)
 		c->word[word] &= (1ULL << (bits % 64)) - 1;
 }
 
+/*
+ * Pinned memory stays where it is, but its page table entry may be out for a
+ * moment, while the memory manager finds that it cannot move the page.
+ */
+static __always_inline long read_chunk(struct chunk *c, __u32 bytes, __u64 addr)
+{
+	long err = -1;
+	int i;
+
+	for (i = 0; i < READ_TRIES && err; i++)
+		err = bpf_probe_read_user(c, bytes, (void *)addr);
+	return err;
+}
+
 static long scan_chunk(__u32 index, struct scan *s)
 {
 	__u32 user = s->user, bits, bytes, cell, g;
@@ -111,7 +126,7 @@ static long scan_chunk(__u32 index, struct scan *s)
 	bytes = (bits + 7) / 8;
 	if (bytes > CHUNK_BYTES)
 		return 1;
-	if (bpf_probe_read_user(c, bytes, (void *)(s->addr + first / 8))) {
+	if (read_chunk(c, bytes, s->addr + first / 8)) {
 		s->failed = true;
 		return 1;
 	}

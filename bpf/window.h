@@ -138,7 +138,7 @@ static __always_inline bool window_bound_series(struct iovab_slot *s, const stru
 /*
  * Was a window with the same first page pinned before in this report? An eager
  * kernel never does that unless it goes back; a lazy one does when marks come
- * out of order, so there the first pages are remembered (struct window_start).
+ * out of order, so there the first pages are remembered (window_starts).
  */
 static __always_inline bool window_repinned(struct report *r)
 {
@@ -236,7 +236,7 @@ static __always_inline void window_end(struct report *r, struct iovab_slot *s, e
 	s->pages_now = 0;
 }
 
-/* Marks stand on windows, but a window that moves bounds their series anew. */
+/* In mark.h: a series must end where the new window has no room for its marks. */
 static __always_inline void mark_window_moved(struct iovab_slot *s, struct report *r);
 
 static __always_inline void window_start(struct report *r, struct iovab_slot *s, __u64 addr,
