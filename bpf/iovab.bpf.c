@@ -30,7 +30,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 now)
 {
-	int n = slot_find(key_of(obj));
+	__u64 key = key_of(obj);
+	int n = slot_find(key);
 	bool first = BPF_CORE_READ(obj, mapped_base_index) == 0;
 	struct report *r;
 
@@ -45,7 +46,7 @@ static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 now)
 			count(&losses.pins_unowned);
 			return;
 		}
-		n = report_begin(obj, now);
+		n = report_begin(obj, key, now);
 		if (n < 0)
 			return;
 	}
@@ -126,30 +127,41 @@ static __always_inline void alloc_failed(__u64 now)
  * A lazy kernel's alloc pins nothing, so the report begins when it is done; an
  * eager one's began at its pin. @obj is an error pointer if alloc failed.
  */
-static __always_inline void handle_alloc_exit(struct iova_bitmap *obj, __u64 now)
+static __always_inline void handle_alloc_exit(__u64 obj, __u64 now)
 {
+	__u64 key;
 	int n;
 
-	if ((__u64)obj >= -4095ULL) {
+	if (obj >= -4095ULL) {
 		alloc_failed(now);
 		return;
 	}
 	if (!lazy)
 		return;
-	n = slot_find(key_of(obj));
+	key = key_of_number(obj);
+	n = slot_find(key);
 	if (n >= 0) {
 		/* an object of old whose free was not seen had this address */
 		slot_release(n);
 		count(&losses.joined_late);
 	}
-	report_begin(obj, now);
+	report_begin((struct iova_bitmap *)obj, key, now);
 }
 
-/* The report whose array of pages this is, or -1: somebody else's pin. */
-static __always_inline int find_by_pages(__u64 page_array)
+/*
+ * The report whose array of pages is argument @arg of a function of the memory
+ * manager, or -1. Most calls are somebody else's, and while no report is in
+ * flight all of them are.
+ */
+static __always_inline int find_by_pages(__u64 *ctx, __u32 arg)
 {
-	__u32 *n = bpf_map_lookup_elem(&page_arrays, &page_array);
+	__u64 pages = 0;
+	__u32 *n;
 
+	if (!reports_in_flight)
+		return -1;
+	bpf_get_func_arg(ctx, arg, &pages);
+	n = bpf_map_lookup_elem(&page_arrays, &pages);
 	return n ? *n : -1;
 }
 
@@ -282,25 +294,17 @@ int alloc_exit(__u64 *ctx)
 	__u64 now = bpf_ktime_get_ns(), ret = 0;
 
 	bpf_get_func_ret(ctx, &ret);
-	handle_alloc_exit((void *)ret, now);
+	handle_alloc_exit(ret, now);
 	cost_add(now);
 	return 0;
 }
 
-/*
- * The memory manager's own functions: most calls are somebody else's, and while
- * no report is in flight all of them are.
- */
 SEC("?fentry/pin_user_pages_fast")
 int gup_entry(__u64 *ctx)
 {
-	__u64 now, pages = 0;
-	int n;
+	int n = find_by_pages(ctx, 3);
+	__u64 now;
 
-	if (!reports_in_flight)
-		return 0;
-	bpf_get_func_arg(ctx, 3, &pages);
-	n = find_by_pages(pages);
 	if (n < 0)
 		return 0;
 	now = bpf_ktime_get_ns();
@@ -312,13 +316,9 @@ int gup_entry(__u64 *ctx)
 SEC("?fexit/pin_user_pages_fast")
 int gup_exit(__u64 *ctx)
 {
-	__u64 now, start = 0, pages = 0, ret = 0;
-	int n;
+	int n = find_by_pages(ctx, 3);
+	__u64 now, start = 0, ret = 0;
 
-	if (!reports_in_flight)
-		return 0;
-	bpf_get_func_arg(ctx, 3, &pages);
-	n = find_by_pages(pages);
 	if (n < 0)
 		return 0;
 	now = bpf_ktime_get_ns();
@@ -332,13 +332,9 @@ int gup_exit(__u64 *ctx)
 SEC("?fentry/unpin_user_pages")
 int unpin_entry(__u64 *ctx)
 {
-	__u64 now, pages = 0;
-	int n;
+	int n = find_by_pages(ctx, 0);
+	__u64 now;
 
-	if (!reports_in_flight)
-		return 0;
-	bpf_get_func_arg(ctx, 0, &pages);
-	n = find_by_pages(pages);
 	if (n < 0)
 		return 0;
 	now = bpf_ktime_get_ns();

@@ -23,14 +23,8 @@
 
 static __always_inline __u32 run_bucket(__u64 pages)
 {
-	__u32 log2 = 0;
+	__u32 log2 = iovab_log2(pages);
 
-	if (pages >> 32) { pages >>= 32; log2 += 32; }
-	if (pages >> 16) { pages >>= 16; log2 += 16; }
-	if (pages >> 8) { pages >>= 8; log2 += 8; }
-	if (pages >> 4) { pages >>= 4; log2 += 4; }
-	if (pages >> 2) { pages >>= 2; log2 += 2; }
-	log2 += pages >> 1;
 	return log2 > IOVAB_RUN_BUCKETS - 1 ? IOVAB_RUN_BUCKETS - 1 : log2;
 }
 

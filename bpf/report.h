@@ -36,10 +36,10 @@ static __always_inline void report_owner(struct report *r)
 	bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), &leader->comm);
 }
 
-/* Claims a slot for an object that is new, and takes down what it says of itself. */
-static __always_inline int report_begin(struct iova_bitmap *obj, __u64 now)
+/* Claims a slot for an object (@key stands for it) that is new, and takes down what it says of itself. */
+static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u64 now)
 {
-	int n = slot_claim(key_of(obj));
+	int n = slot_claim(key);
 	__u32 number = n;
 	struct iovab_slot *s;
 	struct report *r;
@@ -54,7 +54,6 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 now)
 	r->length = BPF_CORE_READ(obj, length);
 	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
 	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
-	r->bitmap_bytes = BPF_CORE_READ(obj, mapped_total_index) * index_bytes;
 	r->serial = __sync_fetch_and_add(&last_serial, 1);
 	if (lazy) {
 		r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);

@@ -32,8 +32,7 @@ struct report {
 	char comm[IOVAB_COMM_LEN];
 	__u64 iova;		/* the range */
 	__u64 length;
-	__u64 bitmap_addr;	/* user address of the bitmap, and its bytes */
-	__u64 bitmap_bytes;
+	__u64 bitmap_addr;	/* user address of the bitmap */
 	__u64 page_array;	/* where the kernel keeps the pinned pages: stands for us in pins */
 	__u32 page_shift;
 	__u32 failed;		/* an error came out of alloc, a pin or for_each */
@@ -91,6 +90,7 @@ __u64 last_serial;
 __u32 reports_in_flight;
 
 struct iovab_slot slots[IOVAB_MAX_REPORTS] __attribute__((aligned(64)));
+volatile __u64 slots_addr;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -172,6 +172,14 @@ static __always_inline __u64 key_of(const void *obj)
 
 	asm volatile("%0 -= %1" : "+r"(key) : "r"(slots));
 	return key;
+}
+
+/* The same for an address that the verifier knows as a number: what a function returned. */
+static __always_inline __u64 key_of_number(__u64 obj)
+{
+	/* a pointer that was in memory comes back as a number */
+	slots_addr = (__u64)slots;
+	return obj - slots_addr;
 }
 
 static __always_inline __u32 slot_home(__u64 key)

@@ -230,24 +230,29 @@ struct iovab_window_event {
 	__u32 cells[IOVAB_CELLS];	/* dirty pages in each, from iova on */
 };
 
-/* Index of the bucket of a latency histogram that takes @ns. */
-static inline __attribute__((always_inline)) __u32 iovab_hist_index(__u64 ns)
+/* floor(log2(@v)), 0 for 0, in five steps: BPF has no instruction for it. */
+static inline __attribute__((always_inline)) __u32 iovab_log2(__u64 v)
 {
-	__u32 shift, log2 = 0;
-	__u64 v = ns;
+	__u32 log2 = 0;
 
-	if (ns < (1ULL << IOVAB_HIST_MIN_SHIFT))
-		return 0;
-	if (ns >= (1ULL << IOVAB_HIST_MAX_SHIFT))
-		return IOVAB_HIST_BUCKETS - 1;
-	/* floor(log2(ns)) in five steps: BPF has no instruction for it */
 	if (v >> 32) { v >>= 32; log2 += 32; }
 	if (v >> 16) { v >>= 16; log2 += 16; }
 	if (v >> 8) { v >>= 8; log2 += 8; }
 	if (v >> 4) { v >>= 4; log2 += 4; }
 	if (v >> 2) { v >>= 2; log2 += 2; }
-	log2 += v >> 1;
+	return log2 + (v >> 1);
+}
 
+/* Index of the bucket of a latency histogram that takes @ns. */
+static inline __attribute__((always_inline)) __u32 iovab_hist_index(__u64 ns)
+{
+	__u32 shift, log2;
+
+	if (ns < (1ULL << IOVAB_HIST_MIN_SHIFT))
+		return 0;
+	if (ns >= (1ULL << IOVAB_HIST_MAX_SHIFT))
+		return IOVAB_HIST_BUCKETS - 1;
+	log2 = iovab_log2(ns);
 	shift = log2 - IOVAB_HIST_SUB_BITS;
 	return 1 + ((log2 - IOVAB_HIST_MIN_SHIFT) << IOVAB_HIST_SUB_BITS) +
 	       ((ns >> shift) & ((1 << IOVAB_HIST_SUB_BITS) - 1));
