@@ -192,8 +192,7 @@ def run_all(case, combinations):
 @suite
 def exact(results):
 	combinations = [c for part in (matrix(), page_sizes(), faults(), shapes()) for c in part
-			if not results.only or results.only == ["exact"] or
-			any(word in f"exact {c.name}" for word in results.only)]
+			if any(results.wanted(f"exact {tier} {c.name}") for tier in expect.TIERS)]
 	if not combinations:
 		return
 	rows = {}
