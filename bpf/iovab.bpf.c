@@ -53,20 +53,22 @@ static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 now)
 	r = report_at(n);
 	if (!r)
 		return;
-	window_end(r, slot_at(n), SCAN_PIN_ENTRY);
+	window_end(n, r, SCAN_PIN_ENTRY);
 	r->pin_start_ns = bpf_ktime_get_ns();
 }
 
 /* A pin of @npages from @addr on ended; @npages <= 0: it failed. */
-static __always_inline void pin_ended(struct report *r, struct iovab_slot *s, __u64 addr,
-				      long npages, __u64 now)
+static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, long npages,
+				      __u64 now)
 {
+	struct iovab_slot *s = slot_at(n);
+
 	if (!r->pin_start_ns)
 		return;
 	pin_timed(r, now - r->pin_start_ns);
 	r->pin_start_ns = 0;
 	if (npages > 0) {
-		window_start(r, s, addr, npages, now);
+		window_start(n, r, addr, npages, now);
 		if (lazy && tier >= IOVAB_TIER_SETS)
 			mark_pinned(s, r);
 		return;
@@ -103,7 +105,7 @@ static __always_inline void handle_pin_exit(struct iova_bitmap *obj, int err, __
 		if (!BPF_CORE_READ(obj, mapped_base_index))
 			alloc_will_fail(n, r);
 	}
-	pin_ended(r, slot_at(n),
+	pin_ended(n, r,
 		  r->bitmap_addr + BPF_CORE_READ(obj, mapped_base_index) * index_bytes,
 		  err ? err : (long)BPF_CORE_READ(obj, mapped.npages), now);
 }
@@ -169,10 +171,9 @@ static __always_inline void handle_gup_entry(int n)
 {
 	struct report *r = report_at(n);
 
-	if (!r)
-		return;
-	window_end(r, slot_at(n), SCAN_PIN_ENTRY);
-	r->pin_start_ns = bpf_ktime_get_ns();
+	/* the window before was unpinned before */
+	if (r)
+		r->pin_start_ns = bpf_ktime_get_ns();
 }
 
 static __always_inline void handle_gup_exit(int n, __u64 addr, long npages, __u64 now)
@@ -180,7 +181,7 @@ static __always_inline void handle_gup_exit(int n, __u64 addr, long npages, __u6
 	struct report *r = report_at(n);
 
 	if (r)
-		pin_ended(r, slot_at(n), addr, npages, now);
+		pin_ended(n, r, addr, npages, now);
 }
 
 static __always_inline void handle_unpin(int n)
@@ -188,7 +189,7 @@ static __always_inline void handle_unpin(int n)
 	struct report *r = report_at(n);
 
 	if (r)
-		window_end(r, slot_at(n), SCAN_UNPIN);
+		window_end(n, r, SCAN_UNPIN);
 }
 
 static __always_inline void handle_for_each_entry(const void *obj, __u64 opaque, __u64 fn)
@@ -262,7 +263,7 @@ static __always_inline void handle_free(const void *obj, __u64 now)
 		return;
 	/* the last scan comes after the report's end: its time is not to be taken off */
 	own_ns = r->own_ns;
-	window_end(r, s, SCAN_FREE);
+	window_end(n, r, SCAN_FREE);
 	r->own_ns = own_ns;
 	report_end(n, r, s, now);
 }

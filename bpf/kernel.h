@@ -65,7 +65,4 @@ struct task_struct {
 	char comm[IOVAB_COMM_LEN];
 } __reloc;
 
-/* The callback that VFIO hands to for_each: tells its reports from others'. */
-extern const void vfio_device_log_read_and_clear __ksym __weak;
-
 #endif /* IOVAB_BPF_KERNEL_H */

@@ -79,7 +79,11 @@ static __always_inline void mark_order(struct iovab_slot *s, struct report *r,
 		s->overlapping++;
 }
 
-/* What a mark of these pages wrote past the range, into the window's memory. */
+/*
+ * What a mark of these pages wrote past the range, into the window's memory:
+ * bits that no mark before it reached. (A gap that a later mark fills is not
+ * looked for.)
+ */
 static __always_inline void mark_stray(struct report *r, __u64 first_page, __u64 last_page)
 {
 	__u64 from = ((r->length - 1) >> r->page_shift) + 1;
@@ -90,8 +94,12 @@ static __always_inline void mark_stray(struct report *r, __u64 first_page, __u64
 		from = r->window_page;
 	if (last_page >= r->window_pinned)
 		last_page = r->window_pinned - 1;
-	if (last_page >= from)
-		r->stray_bits += last_page - from + 1;
+	if (from < r->stray_past)
+		from = r->stray_past;
+	if (last_page < from)
+		return;
+	r->stray_bits += last_page - from + 1;
+	r->stray_past = last_page + 1;
 }
 
 /* The pages of [start, last], which is not empty, go to marked, lost and overshoot. */

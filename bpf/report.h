@@ -108,7 +108,7 @@ static __always_inline void report_identify(struct report *r, struct iovab_slot 
 	struct iovab_source *src;
 	const char *name;
 
-	if (!fn || fn != (__u64)&vfio_device_log_read_and_clear)
+	if (!fn || fn != vfio_callback)
 		return;
 	r->key.client = IOVAB_CLIENT_VFIO;
 	name = BPF_CORE_READ(vdev, dev, kobj.name);

@@ -44,12 +44,13 @@ struct {
 
 struct scan {
 	struct report *r;
+	struct chunk *chunk;	/* the one that is being counted */
 	__u64 addr;		/* user address of the first bit */
 	__u64 bits;		/* how many to look at */
 	__u64 set;		/* how many of them were set: the result */
 	__u32 chunk_shift;	/* log2 of the chunk's bytes */
 	__u32 cell_shift;	/* log2 of a cell's bits */
-	enum scan_user user;
+	__u32 user;		/* enum scan_user */
 	bool at_end;		/* cells are added to, else subtracted from */
 	bool failed;
 };
@@ -84,6 +85,18 @@ static __always_inline __u64 popcount_group(const __u64 *w)
 	       popcount64(a) + popcount64(w[7]);
 }
 
+/*
+ * One group of the chunk. A callback, because the verifier follows a loop by
+ * going round it, and of this one, which has a branch, 6.12's has enough.
+ */
+static long scan_group(__u32 g, struct scan *s)
+{
+	if (g >= CHUNK_GROUPS)
+		return 1;
+	s->set += popcount_group(&s->chunk->word[g * 8]);
+	return 0;
+}
+
 /* Clears what is not the bitmap's: from @bits on to the end of the last group. */
 static __always_inline void mask_tail(struct chunk *c, __u32 bits)
 {
@@ -110,7 +123,7 @@ static __always_inline long read_chunk(struct chunk *c, __u32 bytes, __u64 addr)
 static long scan_chunk(__u32 index, struct scan *s)
 {
 	__u32 user = s->user, bits, bytes, cell, g;
-	__u64 first = (__u64)index << (s->chunk_shift + 3), set = 0;
+	__u64 first = (__u64)index << (s->chunk_shift + 3), before = s->set;
 	struct chunk *c = bpf_map_lookup_elem(&scratch, &user);
 
 	if (!c || first >= s->bits)
@@ -133,41 +146,42 @@ static long scan_chunk(__u32 index, struct scan *s)
 	if (bits % 64)
 		mask_tail(c, bits);
 
-	for (g = 0; g < CHUNK_GROUPS; g++) {
-		if (g * GROUP_BYTES >= bytes)
-			break;
-		set += popcount_group(&c->word[g * 8]);
-	}
-	s->set += set;
+	s->chunk = c;
+	bpf_loop((bytes + GROUP_BYTES - 1) / GROUP_BYTES, scan_group, s, 0);
 
 	cell = first >> s->cell_shift;
 	if (cell < IOVAB_CELLS)
-		s->r->cells[cell] += s->at_end ? set : -set;
+		s->r->cells[cell] += s->at_end ? s->set - before : before - s->set;
 	return 0;
 }
 
 /*
- * Counts the set bits of the report's window. Returns them, or a negative
- * number if the bitmap could not be read. The cells take the bits found with
- * @at_end and give those found without, so that they hold the difference.
+ * Counts the set bits of the window of report @n. Returns 0 with the count in
+ * scan_set, or -1 if the bitmap could not be read. The cells take the bits that
+ * are found with @at_end and give those that are found without, so that they
+ * hold the difference. A global function: the verifier looks at it once, not
+ * again in every program and on every path that leads here.
  */
-static __always_inline __s64 scan_window(struct report *r, enum scan_user user, bool at_end)
+__noinline int scan_window(__u32 n, __u32 user, __u32 at_end)
 {
-	__u32 chunk_shift = r->cell_shift - 3;
+	struct report *r = report_at(n);
 	struct scan s = {
 		.r = r,
-		.addr = r->window_addr,
-		.bits = r->window_pages,
-		.cell_shift = r->cell_shift,
 		.user = user,
 		.at_end = at_end,
 	};
 
-	if (chunk_shift > 12)
-		chunk_shift = 12;
-	s.chunk_shift = chunk_shift;
-	bpf_loop(((s.bits - 1) >> (chunk_shift + 3)) + 1, scan_chunk, &s, 0);
-	return s.failed ? -1 : (__s64)s.set;
+	if (!r || r->cell_shift < 9)
+		return -1;
+	s.addr = r->window_addr;
+	s.bits = r->window_pages;
+	s.cell_shift = r->cell_shift & 63;
+	s.chunk_shift = s.cell_shift - 3;
+	if (s.chunk_shift > 12)
+		s.chunk_shift = 12;
+	bpf_loop(((s.bits - 1) >> (s.chunk_shift + 3)) + 1, scan_chunk, &s, 0);
+	r->scan_set = s.set;
+	return s.failed ? -1 : 0;
 }
 
 #endif /* IOVAB_BPF_SCAN_H */

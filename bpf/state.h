@@ -47,6 +47,7 @@ struct report {
 	__u64 window_pinned;	/* one past the last bit, as a page, of the memory pinned */
 	__u64 window_start_ns;
 	__u64 window_dirty;	/* bits that were set at its start */
+	__u64 scan_set;		/* bits that the last scan found set */
 	__u32 window_skipped;	/* a scan of it failed */
 	__u32 cell_shift;
 	__u32 cells[IOVAB_CELLS];	/* bits at its end - bits at its start */
@@ -61,6 +62,7 @@ struct report {
 	__u64 prev_start;	/* likewise: the mark before, its first byte and its last */
 	__u64 prev_last;
 	__u64 stray_bits;
+	__u64 stray_past;	/* one past the last stray bit, as a page */
 	__u64 pages_pinned;
 	__u64 pin_failures;
 	__u64 scan_skipped;
@@ -82,6 +84,12 @@ const volatile bool lazy;			/* the generation; else eager */
 const volatile __u32 index_bytes = 8;		/* of user bitmap that an index counts */
 const volatile __u32 cpu_page_shift = 12;
 const volatile bool want_events;		/* somebody reads the ring */
+
+/*
+ * The callback that VFIO hands to for_each, which tells its reports from
+ * others'. User space looks it up, again when the module comes; 0: not known.
+ */
+__u64 vfio_callback;
 
 /* Losses that the programs see themselves; user space adds the others. */
 struct iovab_losses losses;

@@ -151,9 +151,8 @@ static __always_inline bool window_repinned(struct report *r)
 	return again;
 }
 
-static __always_inline void window_scan_start(struct report *r)
+static __always_inline void window_scan_start(__u32 n, struct report *r)
 {
-	__s64 set;
 	__u64 t0;
 	__u32 i;
 
@@ -164,10 +163,9 @@ static __always_inline void window_scan_start(struct report *r)
 	r->cell_shift = i < 9 + 6 ? 9 : i - 6;
 
 	t0 = bpf_ktime_get_ns();
-	set = scan_window(r, SCAN_PIN_EXIT, false);
+	r->window_skipped = scan_window(n, SCAN_PIN_EXIT, false) != 0;
+	r->window_dirty = r->scan_set;
 	r->own_ns += bpf_ktime_get_ns() - t0;
-	r->window_skipped = set < 0;
-	r->window_dirty = set;
 }
 
 /* Tells user space about the window that ends; @dirty is what it found. */
@@ -196,20 +194,18 @@ static __always_inline void window_announce(const struct report *r, const struct
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __always_inline void window_scan_end(struct report *r, struct iovab_slot *s,
+static __always_inline void window_scan_end(__u32 n, struct report *r, struct iovab_slot *s,
 					    enum scan_user user)
 {
 	__u64 t0 = bpf_ktime_get_ns(), now, dirty = 0;
-	__s64 set;
 	__u32 b;
 
 	if (!r->window_skipped) {
-		set = scan_window(r, user, true);
 		/* fewer than at the start: somebody cleared bits meanwhile */
-		if (set < 0 || set < (__s64)r->window_dirty)
+		if (scan_window(n, user, true) || r->scan_set < r->window_dirty)
 			r->window_skipped = 1;
 		else
-			dirty = set - r->window_dirty;
+			dirty = r->scan_set - r->window_dirty;
 	}
 	if (r->window_skipped) {
 		r->scan_skipped++;
@@ -226,12 +222,14 @@ static __always_inline void window_scan_end(struct report *r, struct iovab_slot 
 	r->own_ns += now - t0;
 }
 
-static __always_inline void window_end(struct report *r, struct iovab_slot *s, enum scan_user user)
+static __always_inline void window_end(__u32 n, struct report *r, enum scan_user user)
 {
+	struct iovab_slot *s = slot_at(n);
+
 	if (!r->window_pages)
 		return;
 	if (tier >= IOVAB_TIER_DENSITY)
-		window_scan_end(r, s, user);
+		window_scan_end(n, r, s, user);
 	r->window_pages = 0;
 	s->pages_now = 0;
 }
@@ -239,9 +237,11 @@ static __always_inline void window_end(struct report *r, struct iovab_slot *s, e
 /* In mark.h: a series must end where the new window has no room for its marks. */
 static __always_inline void mark_window_moved(struct iovab_slot *s, struct report *r);
 
-static __always_inline void window_start(struct report *r, struct iovab_slot *s, __u64 addr,
-					 __u64 npages, __u64 now)
+static __always_inline void window_start(__u32 n, struct report *r, __u64 addr, __u64 npages,
+					 __u64 now)
 {
+	struct iovab_slot *s = slot_at(n);
+
 	window_locate(r, addr, npages);
 	if (!lazy)
 		mark_window_moved(s, r);
@@ -252,7 +252,7 @@ static __always_inline void window_start(struct report *r, struct iovab_slot *s,
 		r->repins++;
 	r->window_start_ns = now;
 	if (tier >= IOVAB_TIER_DENSITY)
-		window_scan_start(r);
+		window_scan_start(n, r);
 }
 
 static __always_inline void pin_timed(struct report *r, __u64 ns)

@@ -376,6 +376,7 @@ const struct iovab_facts *collector__collect(struct collector *c, struct iovab_e
 	struct iovab_facts *f = &c->facts;
 	bool attached = session__attached(c->session);
 
+	session__refresh(c->session);
 	/* windows that ended before the counters are read: last events first */
 	collector__drain(c);
 	f->windows = c->windows;

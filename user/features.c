@@ -216,19 +216,19 @@ static void find_hooks(struct features *f, const struct btf *btf, const struct b
 					    has_func(vmlinux, f->hooks[i].function);
 }
 
-/* Callers are told by the callback that they hand to for_each; it is in kallsyms, exported or not. */
-static void find_clients(struct features *f)
+void features__find_clients(struct features *f)
 {
 	char line[512], name[256];
+	unsigned long long addr;
 	FILE *file = fopen("/proc/kallsyms", "re");
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*s %*s %255s", name) != 1)
+		if (sscanf(line, "%llx %*s %255s", &addr, name) != 2)
 			continue;
 		if (!strcmp(name, "vfio_device_log_read_and_clear"))
-			f->client_vfio = true;
+			f->vfio_callback = addr;
 		else if (!strcmp(name, "__iommu_read_and_clear_dirty"))
-			f->client_iommufd = true;
+			f->iommufd_callback = addr;
 	}
 	if (file)
 		fclose(file);
@@ -244,7 +244,7 @@ static bool look_into(struct features *f, const struct btf *btf, const struct bt
 	f->index_bytes = find_index_bytes(btf);
 	f->generation = f->index_bytes ? find_generation(btf) : IOVAB_GENERATION_UNKNOWN;
 	find_hooks(f, btf, vmlinux);
-	find_clients(f);
+	features__find_clients(f);
 	return true;
 }
 

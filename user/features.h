@@ -39,7 +39,8 @@ struct features {
 	enum iovab_generation generation;
 	__u32 index_bytes;		/* of user bitmap that an index counts */
 	struct features_hook hooks[FEATURES_SIGNALS];
-	bool client_vfio, client_iommufd;	/* which callers of the facility there are */
+	/* what each client hands to for_each: kernel addresses; 0: no such client */
+	__u64 vfio_callback, iommufd_callback;
 };
 
 /*
@@ -53,6 +54,12 @@ int features__check_access(struct iovab_error *e);
  * (no kernel module that could bring it), or is of a kind that we do not know.
  */
 int features__probe(struct features *f, struct iovab_error *e);
+
+/*
+ * Looks the clients' callbacks up again: a client can come as a module after
+ * the facility. Reads all of kallsyms.
+ */
+void features__find_clients(struct features *f);
 
 /* True once the module that may bring the facility is loaded. Cheap. */
 bool features__module_loaded(void);

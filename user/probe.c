@@ -52,10 +52,10 @@ int probe__write_text(FILE *out, const struct features *f)
 			features__describe(f->generation));
 		write_hooks(out, f);
 		fprintf(out, "client     %-22s %s\n", "vfio",
-			f->client_vfio ? "reports of devices" : "not in this kernel");
-		fprintf(out, "client     %-22s %s\n", "iommufd", f->client_iommufd ?
+			f->vfio_callback ? "reports of devices" : "not there, or its module is not loaded");
+		fprintf(out, "client     %-22s %s\n", "iommufd", f->iommufd_callback ?
 			"reports of HWPTs; counted, not yet told apart by device" :
-			"not in this kernel");
+			"not there, or its module is not loaded");
 		write_tiers(out, f);
 	}
 	return fflush(out) ? -errno : 0;
@@ -84,9 +84,9 @@ static json_t *json_clients(const struct features *f)
 {
 	json_t *list = json_array();
 
-	if (f->client_vfio)
+	if (f->vfio_callback)
 		json_array_append_new(list, json_string("vfio"));
-	if (f->client_iommufd)
+	if (f->iommufd_callback)
 		json_array_append_new(list, json_string("iommufd"));
 	return list;
 }

@@ -176,6 +176,7 @@ int session__attach(struct session *s, struct iovab_error *e)
 		return refuse_tier(s, e);
 	if (load(s, e))
 		return -1;
+	s->bpf->bss->vfio_callback = s->features.vfio_callback;
 	for (i = 0; i < N_HOOKS; i++) {
 		struct bpf_program *prog = hook_program(s->bpf, &hooks[i]);
 		char what[96];
@@ -191,6 +192,14 @@ int session__attach(struct session *s, struct iovab_error *e)
 		s->n_links++;
 	}
 	return 0;
+}
+
+void session__refresh(struct session *s)
+{
+	if (!s->n_links || s->features.vfio_callback || !features__module_loaded())
+		return;
+	features__find_clients(&s->features);
+	s->bpf->bss->vfio_callback = s->features.vfio_callback;
 }
 
 bool session__attached(const struct session *s)

@@ -39,6 +39,12 @@ void session__free(struct session *s);
  */
 int session__attach(struct session *s, struct iovab_error *e);
 
+/*
+ * To be called now and then: takes notice of a client whose module came after
+ * the programs were attached. Cheap where there is nothing to notice.
+ */
+void session__refresh(struct session *s);
+
 bool session__attached(const struct session *s);
 const struct features *session__features(const struct session *s);
 enum iovab_tier session__tier(const struct session *s);
