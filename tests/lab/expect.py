@@ -82,6 +82,9 @@ class Expected:
 		self.tier = tier
 		self.total = dict.fromkeys(measured(tier), 0)
 		self.total.pop("windows_clean", None)	# known only to who looks where bits are
+		if rule.lazy():
+			for name in ("windows", "repins", "pages_pinned"):
+				self.total.pop(name)
 
 	def add(self, name, value):
 		if name in self.total:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel from 6.1 to 6.7 has to pin, computed from the range alone.
+"""What an eager kernel (6.1 to 6.7) has to pin, computed from the range alone.
+
+What a lazy one (6.11 and later) pins depends on the marks and their order, and
+is not computed here: on such a kernel lazy() is true and windows, repins and
+pages pinned are held against each other only.
 
 A window is 512 pages of bitmap at most, less the offset of its first bit's
 byte in its page.  Its pages are counted from the bytes that are left, with one
@@ -7,11 +11,21 @@ more page when they begin inside one: so the last window of a bitmap that
 begins inside a page may pin a page that it does not touch.
 """
 
+import functools
+import json
+import subprocess
+
 CPU_PAGE = 4096
 WINDOW_PAGES = 512
 
 RUN_BUCKETS = 24
 DENSITY_BUCKETS = 14
+
+
+@functools.cache
+def lazy():
+	done = subprocess.run(["build/iovab", "probe", "--json"], capture_output=True, check=True)
+	return json.loads(done.stdout).get("generation") == "lazy"
 
 
 def pages_of(length, page_size):
