@@ -9,22 +9,25 @@
 #	kernels.sh headers KERNEL	prints the folder to hand to kbuild
 #
 # A role's kernel comes from a Debian package that is downloaded, never
-# installed, and unpacked into a cache:
+# installed, and unpacked, or built (roles-built.sh), into a cache:
 #
 #	$XDG_CACHE_HOME/iovab/ROLE/current		the version in use
 #	$XDG_CACHE_HOME/iovab/ROLE/VERSION/kernel	bzImage, vmlinux, config, lib/modules
 #	$XDG_CACHE_HOME/iovab/ROLE/VERSION/headers	usr/src, usr/lib
 #
-# A folder appears there by rename, whole or not at all, under a lock: several
-# labs may start at once.  apt is asked only when nothing is cached or when its
-# lists are newer than `current`; with a warm cache no network is needed.
+# A folder appears there by rename, whole or not at all, under a role's lock:
+# several labs may start at once.  apt is asked only when nothing is cached or
+# when its lists are newer than `current`; with a warm cache no network is needed.
 #
 # To add a role: a function role_NAME__version that prints the package version
-# to use, and role_NAME__kernel and role_NAME__headers that fill a folder.
+# to use, and role_NAME__kernel and role_NAME__headers that fill a folder; without
+# the latter the headers are in the kernel's folder, as build/.  If there is
+# role_NAME__is_current VERSION, it says whether a version in the cache will do.
 
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/iovab
+here=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
 die() {
@@ -64,18 +67,19 @@ debs_unpack() {
 # cached ROLE VERSION PART: prints the folder, and fills it when it is missing.
 cached() {
 	local role=$1 version=$2 part=$3
-	local folder=$cache/$role/$version/$part work
-	(
+	local folder=$cache/$role/$version/$part unfinished
+	[ -d "$folder" ] || (
 		flock 9
 		[ ! -d "$folder" ] || exit 0
 		mkdir -p "${folder%/*}"
-		work=$(mktemp -d "$cache/$role/$version/$part.XXXXXX")
-		trap 'rm -rf "$work"; rmdir --ignore-fail-on-non-empty "$cache/$role/$version"' EXIT
-		"role_${role}__$part" "$version" "$work" ||
-			die "cannot fetch $part of kernel '$role' $version: see the lines above (no network? old apt lists? try apt-get update)"
-		chmod 755 "$work"
-		mv -T "$work" "$folder"
-	) 9> "$cache/lock" || exit 1
+		unfinished=$(mktemp -d "$cache/$role/$version/$part.XXXXXX")
+		# may run while a role's function has locals of its own
+		trap 'rm -rf "$unfinished"; rmdir --ignore-fail-on-non-empty "${unfinished%/*}"' EXIT
+		"role_${role}__$part" "$version" "$unfinished" ||
+			die "cannot make $part of kernel '$role' $version: see the lines above (no network? old apt lists? try apt-get update)"
+		chmod 755 "$unfinished"
+		mv -T "$unfinished" "$folder"
+	) 9> "$cache/lock-$role" || exit 1
 	echo "$folder"
 }
 
@@ -84,12 +88,20 @@ apt_lists_newer() {
 	command -v apt-cache > /dev/null && [ /var/lib/apt/lists -nt "$1" ]
 }
 
+# Says whether VERSION, from the cache, will do without asking apt.
+is_current() {
+	local role=$1 version=$2
+	! apt_lists_newer "$cache/$role/current" || return 1
+	! declare -F "role_${role}__is_current" > /dev/null ||
+		"role_${role}__is_current" "$version"
+}
+
 # version ROLE PART: the version to use.  A newer one that cannot be had now is
 # no reason to fail while an older one is in the cache.
 version() {
 	local role=$1 part=$2 current=$cache/$1/current old='' new
 	[ ! -e "$current" ] || read -r old < "$current"
-	if [ -n "$old" ] && ! apt_lists_newer "$current"; then
+	if [ -n "$old" ] && is_current "$role" "$old"; then
 		echo "$old"
 		return
 	fi
@@ -137,14 +149,18 @@ modules_prune() {
 	done
 }
 
-# vmlinux_extract BZIMAGE: prints the kernel out of it, when that is in xz.
+# vmlinux_extract BZIMAGE: prints the kernel out of it, when that is in xz or zstd.
+# Its size follows what is compressed, in 4 bytes.
 vmlinux_extract() {
-	local sectors offset bytes
+	local sectors offset bytes unpack=(xz -dc --single-stream)
 	sectors=$(od -An -tu1 -j 497 -N 1 "$1" | tr -d ' ')
 	offset=$(od -An -tu4 -j 584 -N 4 "$1" | tr -d ' ')
 	bytes=$(od -An -tu4 -j 588 -N 4 "$1" | tr -d ' ')
+	offset=$(((sectors + 1) * 512 + offset))
+	[ "$(od -An -tx4 -j $offset -N 4 "$1" | tr -d ' ')" != fd2fb528 ] || unpack=(zstd -dc)
+	command -v "${unpack[0]}" > /dev/null || return 1
 	dd if="$1" bs=1M iflag=skip_bytes,count_bytes status=none \
-		skip=$(((sectors + 1) * 512 + offset)) count="$bytes" | xz -dc --single-stream
+		skip=$offset count=$((bytes - 4)) | "${unpack[@]}"
 }
 
 # Without an accelerator a guest takes 3 s to unpack itself.  QEMU starts a
@@ -224,6 +240,33 @@ headers_of_path() {
 	echo "$folder"
 }
 
+# part_folder ROLE PART: prints the folder, and fills it when it is missing.
+part_folder() {
+	local role=$1 part=$2 where
+	declare -F "role_${role}__$part" > /dev/null || part=kernel
+	where=$(version "$role" "$part") || return 1
+	cached "$role" "$where" "$part"
+}
+
+image_of_role() {
+	local where file=bzImage
+	where=$(part_folder "$1" kernel) || exit 1
+	[ ! -e "$where/vmlinux" ] || file=vmlinux
+	echo "image=$where/$file"
+	echo "modules=$(echo "$where"/lib/modules/*)"
+}
+
+# Of a package's two halves the one for this release has the configuration.
+headers_of_role() {
+	local where folder
+	where=$(part_folder "$1" headers) || exit 1
+	for folder in "$where/build" "$where"/usr/src/linux-headers-*; do
+		[ ! -e "$folder/.config" ] || break
+	done
+	[ -e "$folder/.config" ] || die "no kbuild folder in $where: remove that folder and try again"
+	echo "$folder"
+}
+
 is_role() {
 	declare -F "role_$1__version" > /dev/null
 }
@@ -233,25 +276,20 @@ roles() {
 }
 
 main() {
-	local part=${1-} kernel=${2-} where release where_image
+	local part=${1-} kernel=${2-}
 	[ "$part" = image ] || [ "$part" = headers ] || die "usage: kernels.sh image|headers KERNEL"
 	mkdir -p "$cache" || die "cannot write the cache $cache: set XDG_CACHE_HOME"
 	if is_role "$kernel"; then
-		where=$(version "$kernel" "${part/image/kernel}")
-		release=${where%%_*}
-		where=$(cached "$kernel" "$where" "${part/image/kernel}")
-		if [ "$part" = headers ]; then
-			echo "$where/usr/src/linux-headers-$release"
-		else
-			[ ! -e "$where/vmlinux" ] || where_image=vmlinux
-			echo "image=$where/${where_image-bzImage}"
-			echo "modules=$where/lib/modules/$release"
-		fi
+		"${part}_of_role" "$kernel"
 	elif [ -f "$kernel" ]; then
 		"${part}_of_path" "$kernel"
 	else
 		die "KERNEL='$kernel' is neither a known kernel ($(roles)) nor a file"
 	fi
 }
+
+. "$here/newer-suites.sh"
+. "$here/roles-built.sh"
+. "$here/roles-stock.sh"
 
 main "$@"
