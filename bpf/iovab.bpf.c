@@ -69,13 +69,13 @@ static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, lon
 	r->pin_start_ns = 0;
 	if (npages > 0) {
 		window_start(n, r, addr, npages, now);
-		if (lazy && tier >= IOVAB_TIER_SETS)
+		if (tier >= IOVAB_TIER_SETS)
 			mark_pinned(s, r);
-		return;
+	} else {
+		r->pin_failures++;
+		if (lazy && tier >= IOVAB_TIER_SETS)
+			mark_pin_failed(s, r, addr);
 	}
-	r->pin_failures++;
-	if (lazy && tier >= IOVAB_TIER_SETS)
-		mark_pin_failed(s, r, addr);
 }
 
 /*

@@ -29,6 +29,26 @@ static __always_inline __u32 run_bucket(__u64 pages)
 }
 
 /*
+ * Where a mark of the series' length is sure to be written whole: inside the
+ * window if the kernel pins ahead, inside the range if it pins what is marked.
+ * False if there is no room for such a mark.
+ */
+static __always_inline bool series_bound(struct iovab_slot *s, const struct report *r)
+{
+	__u64 first = r->iova, last = r->iova + r->length - 1, window_last;
+
+	if (!lazy) {
+		first += r->window_page << r->page_shift;
+		window_last = first + (r->window_pages << r->page_shift) - 1;
+		if (window_last >= first && window_last < last)
+			last = window_last;
+	}
+	s->first_start = first;
+	s->span = last - first - (s->mark_length - 1);
+	return s->mark_length - 1 <= last - first;
+}
+
+/*
  * Ends the series: what it adds up to goes to the counters. Its last run may
  * still go on; the pages of it are left in run_pages.
  */
@@ -55,13 +75,6 @@ static __always_inline void run_end(struct report *r)
 	if (r->run_pages)
 		r->runs[run_bucket(r->run_pages)]++;
 	r->run_pages = 0;
-}
-
-/* Another window: the series goes on only if its marks have room there. */
-static __always_inline void mark_window_moved(struct iovab_slot *s, struct report *r)
-{
-	if (s->next != IOVAB_NO_SERIES && !window_bound_series(s, r))
-		series_settle(s, r);
 }
 
 /* Compares a mark with the one before: order, and whether the run goes on. */
@@ -159,7 +172,7 @@ static __always_inline void mark_apart(struct iovab_slot *s, struct report *r, _
 	mark_order(s, r, start, last);
 	s->mark_length = length;
 	s->page_mask = (1ULL << r->page_shift) - 1;
-	if (!(((start - r->iova) | length) & s->page_mask) && window_bound_series(s, r) &&
+	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(s, r) &&
 	    start - s->first_start <= s->span) {
 		/* it begins a series; the run may have begun before it */
 		s->run_start = start - (r->run_pages << r->page_shift);
@@ -235,13 +248,21 @@ static __always_inline void mark_pin_failed(struct iovab_slot *s, struct report 
 		r->lost_pages += last - first + 1;
 }
 
-/* A lazy kernel's pin succeeded, inside set: what lies past the range will be written. */
+/*
+ * A window was pinned. A lazy kernel did that inside set: what of the mark lies
+ * past the range will be written. An eager one moved on: the series goes on only
+ * if its marks have room in the new window.
+ */
 static __always_inline void mark_pinned(struct iovab_slot *s, struct report *r)
 {
 	__u64 first, last;
 
-	if (mark_current(s, r, &first, &last))
-		mark_stray(r, first, last);
+	if (lazy) {
+		if (mark_current(s, r, &first, &last))
+			mark_stray(r, first, last);
+	} else if (s->next != IOVAB_NO_SERIES && !series_bound(s, r)) {
+		series_settle(s, r);
+	}
 }
 
 /* The report's last marks; leaves nothing uncounted. */

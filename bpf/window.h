@@ -116,26 +116,6 @@ static __always_inline void window_locate(struct report *r, __u64 addr, __u64 np
 }
 
 /*
- * Where a mark of the series' length is sure to be written whole: inside the
- * window if the kernel pins ahead, inside the range if it pins what is marked.
- * False if there is no room for such a mark.
- */
-static __always_inline bool window_bound_series(struct iovab_slot *s, const struct report *r)
-{
-	__u64 first = r->iova, last = r->iova + r->length - 1, window_last;
-
-	if (!lazy) {
-		first += r->window_page << r->page_shift;
-		window_last = first + (r->window_pages << r->page_shift) - 1;
-		if (window_last >= first && window_last < last)
-			last = window_last;
-	}
-	s->first_start = first;
-	s->span = last - first - (s->mark_length - 1);
-	return s->mark_length - 1 <= last - first;
-}
-
-/*
  * Was a window with the same first page pinned before in this report? An eager
  * kernel never does that unless it goes back; a lazy one does when marks come
  * out of order, so there the first pages are remembered (window_starts).
@@ -234,17 +214,12 @@ static __always_inline void window_end(__u32 n, struct report *r, enum scan_user
 	s->pages_now = 0;
 }
 
-/* In mark.h: a series must end where the new window has no room for its marks. */
-static __always_inline void mark_window_moved(struct iovab_slot *s, struct report *r);
-
 static __always_inline void window_start(__u32 n, struct report *r, __u64 addr, __u64 npages,
 					 __u64 now)
 {
 	struct iovab_slot *s = slot_at(n);
 
 	window_locate(r, addr, npages);
-	if (!lazy)
-		mark_window_moved(s, r);
 	s->pages_now = npages;
 	r->windows++;
 	r->pages_pinned += npages;
