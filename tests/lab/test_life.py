@@ -171,6 +171,37 @@ def heap_kb(pid):
 
 
 @test
+def pins_are_those_that_the_kernel_counts(case):
+	"""Orders, offsets and faults: pages pinned are vmstat's, on a kernel of any generation."""
+	top = harness.Top(case, "sets")
+	base = ["--rate", 0, "--tracked", 4 << 10, "--fault-delay-ms", 0, "--merge", 0, "--step", 300,
+		"--fault-cross", 0]
+	plain = ["--fault-redundant", 0, "--fault-overshoot", 0]
+	runs = (
+		(200 * G, 0, [*plain, "--pattern", "random", "--order", "ascending"]),
+		(200 * G, 0, [*plain, "--pattern", "random", "--order", "shuffled"]),
+		(200 * G, 0xff1, [*plain, "--pattern", "random", "--order", "descending"]),
+		(70 * G, 0, ["--pattern", "hotspot", "--order", "shuffled", "--preset", 7,
+			     "--fault-redundant", 3, "--fault-overshoot", 0]),
+		(70 * G, 5, ["--pattern", "sequential", "--order", "ascending", "--merge", 1,
+			     "--fault-redundant", 0, "--fault-overshoot", 9]),
+		(66 * G, 0, [*plain, "--pattern", "sparse", "--order", "ascending", "--tracked", 2 << 20,
+			     "--page-size", 4 << 10]),
+		(200 * G, 0, [*plain, "--order", "ascending", "--step", 0]),
+	)
+	acquired, = harness.vmstat("nr_foll_pin_acquired")
+	results = [harness.migrate(case, 0, "--length", length, "--rounds", 2, "--bitmap-offset", offset,
+				   *base, *args) for length, offset, args in runs]
+	acquired = harness.vmstat("nr_foll_pin_acquired")[0] - acquired
+	rows = top.finish()
+	for (length, offset, _), result in zip(runs, results):
+		expected = expect.Expected("sets")
+		expected.add_migrate(result, [(0, length)], 3, offset)
+		expected.check(case, rows[result["device"], result["pid"]])
+	case.equal("pages pinned", sum(row["total"]["pages_pinned"] for row in rows.values()), acquired)
+
+
+@test
 def ten_thousand_reports(case):
 	"""In a row, so that objects' addresses are used again: exact, and nothing leaks."""
 	# one huge page made of small ones would look like a leak
