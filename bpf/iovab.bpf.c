@@ -31,25 +31,18 @@ char LICENSE[] SEC("license") = "GPL";
 static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 now)
 {
 	__u64 key = key_of(obj);
-	int n = slot_find(key);
-	bool first = BPF_CORE_READ(obj, mapped_base_index) == 0;
 	struct report *r;
+	int n;
 
-	if (n >= 0 && first) {
-		/* an object of old whose free was not seen had this address */
-		slot_release(n);
-		count(&losses.joined_late);
-		n = -1;
-	}
-	if (n < 0) {
-		if (!first) {
-			count(&losses.pins_unowned);
-			return;
-		}
-		n = report_begin(obj, key, now);
+	if (BPF_CORE_READ(obj, mapped_base_index)) {
+		n = slot_find(key);
 		if (n < 0)
-			return;
+			count(&losses.pins_unowned);
+	} else {
+		n = report_begin(obj, key, now);
 	}
+	if (n < 0)
+		return;
 	r = report_at(n);
 	if (!r)
 		return;
@@ -131,23 +124,10 @@ static __always_inline void alloc_failed(__u64 now)
  */
 static __always_inline void handle_alloc_exit(__u64 obj, __u64 now)
 {
-	__u64 key;
-	int n;
-
-	if (obj >= -4095ULL) {
+	if (obj >= -4095ULL)
 		alloc_failed(now);
-		return;
-	}
-	if (!lazy)
-		return;
-	key = key_of_number(obj);
-	n = slot_find(key);
-	if (n >= 0) {
-		/* an object of old whose free was not seen had this address */
-		slot_release(n);
-		count(&losses.joined_late);
-	}
-	report_begin((struct iova_bitmap *)obj, key, now);
+	else if (lazy)
+		report_begin((struct iova_bitmap *)obj, key_of_number(obj), now);
 }
 
 /*

@@ -36,7 +36,6 @@ struct iova_bitmap {
 	struct iova_bitmap_map mapped;
 	void *bitmap;			/* user address */
 	unsigned long mapped_base_index;
-	unsigned long mapped_total_index;
 	unsigned long iova;
 	unsigned long length;
 } __reloc;

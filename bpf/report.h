@@ -39,11 +39,18 @@ static __always_inline void report_owner(struct report *r)
 /* Claims a slot for an object (@key stands for it) that is new, and takes down what it says of itself. */
 static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u64 now)
 {
-	int n = slot_claim(key);
-	__u32 number = n;
+	int n = slot_find(key);
 	struct iovab_slot *s;
 	struct report *r;
+	__u32 number;
 
+	if (n >= 0) {
+		/* an object of old whose free was not seen had this address */
+		slot_release(n);
+		count(&losses.joined_late);
+	}
+	n = slot_claim(key);
+	number = n;
 	if (n < 0)
 		return n;
 	bpf_map_update_elem(&reports, &number, &empty_report, BPF_ANY);
