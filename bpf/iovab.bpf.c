@@ -94,7 +94,7 @@ static __always_inline void handle_pin_exit(struct iova_bitmap *obj, int err, __
 	if (!r)
 		return;
 	if (err) {
-		r->failed = 1;
+		r->failed = -err;
 		if (!BPF_CORE_READ(obj, mapped_base_index))
 			alloc_will_fail(n, r);
 	}
@@ -193,7 +193,7 @@ static __always_inline void handle_for_each_exit(const void *obj, int err)
 		return;
 	r = report_at(n);
 	if (r && err)
-		r->failed = 1;
+		r->failed = -err;
 }
 
 /* What is not the commonest: kept apart so that the commonest saves no register. */

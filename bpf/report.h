@@ -223,6 +223,44 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
 		add(&src->report.bucket[b], 1);
 }
 
+/* Tells user space about the report that ends. */
+static __always_inline void report_announce(const struct report *r, const struct iovab_slot *s,
+					    const struct iovab_source *src, __u64 now)
+{
+	struct iovab_report_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		count(&losses.events_dropped);
+		return;
+	}
+	e->kind = IOVAB_EVENT_REPORT;
+	e->source_id = src ? src->id : 0;
+	e->report = r->serial;
+	e->start_ns = s->start_ns;
+	e->end_ns = now;
+	e->own_ns = r->own_ns;
+	e->iova = r->iova;
+	e->length = r->length;
+	e->page_size = 1ULL << r->page_shift;
+	e->error = r->failed;
+	e->phase = 0;
+	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	e->windows = r->windows;
+	e->windows_clean = r->windows_clean;
+	e->repins = r->repins;
+	e->pages_pinned = r->pages_pinned;
+	e->pin_failures = r->pin_failures;
+	e->pin_ns = r->pin_sum_ns;
+	e->scan_skipped = r->scan_skipped;
+	e->dirty_pages = r->dirty_pages;
+	e->set_calls = s->set_calls;
+	e->marked_pages = s->marked_pages;
+	e->lost_pages = r->lost_pages;
+	e->overshoot_pages = r->overshoot_pages;
+	e->stray_bits = r->stray_bits;
+	bpf_ringbuf_submit(e, 0);
+}
+
 /* The object is about to be freed: adds the report to its source, lets the slot go. */
 static __always_inline void report_end(__u32 n, struct report *r, struct iovab_slot *s, __u64 now)
 {
@@ -243,6 +281,8 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	} else {
 		count(&losses.sources_full);
 	}
+	if (want_events)
+		report_announce(r, s, src, now);
 	if (lazy) {
 		window_forget(r);
 		bpf_map_delete_elem(&page_arrays, &r->page_array);

@@ -35,7 +35,7 @@ struct report {
 	__u64 bitmap_addr;	/* user address of the bitmap */
 	__u64 page_array;	/* where the kernel keeps the pinned pages: stands for us in pins */
 	__u32 page_shift;
-	__u32 failed;		/* an error came out of alloc, a pin or for_each */
+	__u32 failed;		/* errno that came out of alloc, a pin or for_each; 0: none */
 
 	__u64 pin_start_ns;
 	__u64 own_ns;		/* spent in our scans: not the report's latency */

@@ -165,7 +165,7 @@ struct iovab_losses {
 	__u64 pins_unowned;	/* pins of reports that are not followed */
 	__u64 starts_full;	/* windows not told apart from repins: too many */
 	__u64 names_cut;	/* device names longer than IOVAB_DEVICE_LEN - 1 */
-	__u64 events_dropped;	/* window events: the ring was full */
+	__u64 events_dropped;	/* events of windows and reports: the ring was full */
 	__u64 recursion_missed;	/* program runs that the kernel skipped */
 };
 
@@ -215,19 +215,64 @@ struct iovab_slot {
 	__u64 spare;		/* to a whole cache line */
 };
 
-/* Ring buffer: a window ended (tiers density and sets, when asked for). */
+/*
+ * What the ring buffer carries, when somebody asked for it. Each event begins
+ * with its kind. A report's windows come before the report itself.
+ */
+enum iovab_event_kind {
+	IOVAB_EVENT_WINDOW = 1,
+	IOVAB_EVENT_REPORT = 2,
+};
+
+/* A window ended. */
 struct iovab_window_event {
+	__u32 kind;		/* IOVAB_EVENT_WINDOW */
 	__u32 source_id;	/* 0: the report's source is not known yet */
+	__u64 report;		/* serial of its report, unique while the programs are loaded */
 	__u32 pages;		/* CPU pages pinned */
+	__u32 pad;
 	__u64 start_ns;		/* CLOCK_MONOTONIC, when the pin had returned */
 	__u64 end_ns;
 	__u64 iova;		/* first IOVA of the window */
 	__u64 length;		/* bytes of IOVA, inside the report's range */
 	__u64 page_size;
 	__u64 dirty_pages;	/* bits newly set */
-	__u32 scan_skipped;	/* 1: the scan failed, dirty_pages and cells are unknown */
+	__u32 scan_skipped;	/* 1: it failed, or the tier has none: dirty_pages, cells unknown */
 	__u32 cell_shift;	/* a cell covers page_size << cell_shift bytes of IOVA */
 	__u32 cells[IOVAB_CELLS];	/* dirty pages in each, from iova on */
+};
+
+/*
+ * A report ended: what it added to its source. What its tier does not measure
+ * is 0. "Pages" are those of its bitmap, page_size bytes each; but pages_pinned
+ * are the CPU's.
+ */
+struct iovab_report_event {
+	__u32 kind;		/* IOVAB_EVENT_REPORT */
+	__u32 source_id;	/* 0: there are too many sources */
+	__u64 report;		/* its serial */
+	__u64 start_ns;		/* CLOCK_MONOTONIC */
+	__u64 end_ns;
+	__u64 own_ns;		/* of that, spent in our scans: not the report's latency */
+	__u64 iova;		/* its range, bytes */
+	__u64 length;
+	__u64 page_size;
+	__u32 error;		/* errno that came out of alloc, a pin or for_each; 0: none */
+	__u8 phase;		/* 0: not known */
+	__u8 pad[3];
+	__u64 windows;
+	__u64 windows_clean;
+	__u64 repins;
+	__u64 pages_pinned;
+	__u64 pin_failures;
+	__u64 pin_ns;		/* sum over its pins, failed ones too */
+	__u64 scan_skipped;
+	__u64 dirty_pages;
+	__u64 set_calls;
+	__u64 marked_pages;
+	__u64 lost_pages;
+	__u64 overshoot_pages;
+	__u64 stray_bits;
 };
 
 /* floor(log2(@v)), 0 for 0, in five steps: BPF has no instruction for it. */
@@ -260,7 +305,9 @@ static inline __attribute__((always_inline)) __u32 iovab_hist_index(__u64 ns)
 
 _Static_assert(sizeof(struct iovab_source_key) == 24 + IOVAB_DEVICE_LEN,
 	       "the key has no hidden padding");
-_Static_assert(sizeof(struct iovab_window_event) == 64 + 4 * IOVAB_CELLS,
+_Static_assert(sizeof(struct iovab_window_event) == 80 + 4 * IOVAB_CELLS,
+	       "the event has no hidden padding");
+_Static_assert(sizeof(struct iovab_report_event) == 72 + 13 * 8,
 	       "the event has no hidden padding");
 _Static_assert(__builtin_offsetof(struct iovab_source, folds_done) == 0 &&
 	       __builtin_offsetof(struct iovab_source, folds_begun) + 8 ==

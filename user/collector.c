@@ -52,7 +52,9 @@ struct collector {
 	struct iovab_live_fact *live;
 	struct iovab_window_event *windows;
 	size_t n_windows, max_windows;
-	__u64 windows_dropped;			/* no memory for them here */
+	struct iovab_report_event *reports;
+	size_t n_reports, max_reports;
+	__u64 events_dropped;			/* no memory for them here */
 
 	struct iovab_cost *costs;		/* n_cpus of them */
 	int n_cpus;
@@ -109,27 +111,42 @@ void collector__free(struct collector *c)
 	free(c->live);
 	free(c->costs);
 	free(c->windows);
+	free(c->reports);
 	free(c);
 }
 
-static int take_window(void *ctx, void *data, size_t size)
+/* Makes room for one element more of @size bytes in *array, which has room for *max. */
+static bool make_room(void *array, size_t n, size_t *max, size_t size)
+{
+	size_t larger = *max ? 2 * *max : 1024;
+	void **p = array, *more;
+
+	if (n < *max)
+		return true;
+	more = reallocarray(*p, larger, size);
+	if (!more)
+		return false;
+	*p = more;
+	*max = larger;
+	return true;
+}
+
+static int take_event(void *ctx, void *data, size_t size)
 {
 	struct collector *c = ctx;
+	__u32 kind = *(const __u32 *)data;
 
-	if (size < sizeof(*c->windows))
-		return 0;
-	if (c->n_windows == c->max_windows) {
-		size_t max = c->max_windows ? 2 * c->max_windows : 1024;
-		void *more = realloc(c->windows, max * sizeof(*c->windows));
-
-		if (!more) {
-			c->windows_dropped++;
-			return 0;
-		}
-		c->windows = more;
-		c->max_windows = max;
+	if (kind == IOVAB_EVENT_WINDOW && size >= sizeof(*c->windows)) {
+		if (make_room(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
+			memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
+		else
+			c->events_dropped++;
+	} else if (kind == IOVAB_EVENT_REPORT && size >= sizeof(*c->reports)) {
+		if (make_room(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
+			memcpy(&c->reports[c->n_reports++], data, sizeof(*c->reports));
+		else
+			c->events_dropped++;
 	}
-	memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
 	return 0;
 }
 
@@ -140,7 +157,7 @@ void collector__drain(struct collector *c)
 	if (!bpf || !bpf->rodata->want_events)
 		return;
 	if (!c->ring)
-		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_window, c, NULL);
+		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);
 	if (c->ring)
 		ring_buffer__consume(c->ring);
 }
@@ -354,7 +371,7 @@ static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 		c->facts.losses.joined_late -= c->facts.losses.slots_full;
 	else
 		c->facts.losses.joined_late = 0;
-	c->facts.losses.events_dropped += c->windows_dropped;
+	c->facts.losses.events_dropped += c->events_dropped;
 }
 
 static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
@@ -377,11 +394,13 @@ const struct iovab_facts *collector__collect(struct collector *c, struct iovab_e
 	bool attached = session__attached(c->session);
 
 	session__refresh(c->session);
-	/* windows that ended before the counters are read: last events first */
+	/* what ended before the counters are read: last events first */
 	collector__drain(c);
 	f->windows = c->windows;
 	f->n_windows = c->n_windows;
-	c->n_windows = 0;
+	f->reports = c->reports;
+	f->n_reports = c->n_reports;
+	c->n_windows = c->n_reports = 0;
 
 	f->time_ns = clock_ns(CLOCK_MONOTONIC);
 	clock_gettime(CLOCK_REALTIME, &f->wall);

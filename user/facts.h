@@ -60,8 +60,11 @@ struct iovab_facts {
 	size_t n_sources;
 	const struct iovab_live_fact *live;
 	size_t n_live;
-	const struct iovab_window_event *windows;	/* since the last facts */
+	/* what ended since the last facts, if the session wants events; in order */
+	const struct iovab_window_event *windows;
 	size_t n_windows;
+	const struct iovab_report_event *reports;
+	size_t n_reports;
 	struct iovab_losses losses;
 	struct iovab_cost_fact cost;
 };

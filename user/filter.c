@@ -12,6 +12,7 @@ struct filter {
 	struct iovab_source_fact *sources;
 	struct iovab_live_fact *live;
 	struct iovab_window_event *windows;
+	struct iovab_report_event *reports;
 };
 
 struct filter *filter__new(const char *device, __u32 pid)
@@ -32,6 +33,7 @@ void filter__free(struct filter *f)
 	free(f->sources);
 	free(f->live);
 	free(f->windows);
+	free(f->reports);
 	free(f);
 }
 
@@ -72,13 +74,15 @@ const struct iovab_facts *filter__apply(struct filter *f, const struct iovab_fac
 		return facts;
 	if (make_room(&f->sources, facts->n_sources, sizeof(*f->sources)) ||
 	    make_room(&f->live, facts->n_live, sizeof(*f->live)) ||
-	    make_room(&f->windows, facts->n_windows, sizeof(*f->windows)))
+	    make_room(&f->windows, facts->n_windows, sizeof(*f->windows)) ||
+	    make_room(&f->reports, facts->n_reports, sizeof(*f->reports)))
 		return NULL;
 	f->facts = *facts;
 	f->facts.sources = f->sources;
 	f->facts.live = f->live;
 	f->facts.windows = f->windows;
-	f->facts.n_sources = f->facts.n_live = f->facts.n_windows = 0;
+	f->facts.reports = f->reports;
+	f->facts.n_sources = f->facts.n_live = f->facts.n_windows = f->facts.n_reports = 0;
 	for (i = 0; i < facts->n_sources; i++)
 		if (source_matches(f, &facts->sources[i]))
 			f->sources[f->facts.n_sources++] = facts->sources[i];
@@ -88,5 +92,8 @@ const struct iovab_facts *filter__apply(struct filter *f, const struct iovab_fac
 	for (i = 0; i < facts->n_windows; i++)
 		if (id_matches(&f->facts, facts->windows[i].source_id))
 			f->windows[f->facts.n_windows++] = facts->windows[i];
+	for (i = 0; i < facts->n_reports; i++)
+		if (id_matches(&f->facts, facts->reports[i].source_id))
+			f->reports[f->facts.n_reports++] = facts->reports[i];
 	return &f->facts;
 }
