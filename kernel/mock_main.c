@@ -19,6 +19,8 @@
  *   mock_bits       which are dirty: a sparse bitmap
  *   mock_marks      read and clear: order, merging, faults
  *   mock_truth      the account
+ *   mock_script     marks that user space dictates, however wrong
+ *   mock_log        the marks that were set, in order
  *   mock_sysfs      .../iovab-mock.0/engine/, what each file takes and says
  *
  * Invariants: a page dirtied during a report is in that report or in a later
@@ -96,14 +98,21 @@ static int __init mock_init(void)
 		pr_err(MOCK_NAME ": devices=%u: must be 1 to %u\n", devices, MOCK_MAX_DEVICES);
 		return -EINVAL;
 	}
+	mock_log__begin();
 	err = platform_driver_register(&mock_driver);
 	if (err)
-		return err;
+		goto end_log;
 	err = add_devices();
 	if (err) {
 		pr_err(MOCK_NAME ": cannot make %u devices: error %d\n", devices, err);
-		platform_driver_unregister(&mock_driver);
+		goto unregister;
 	}
+	return 0;
+
+unregister:
+	platform_driver_unregister(&mock_driver);
+end_log:
+	mock_log__end();
 	return err;
 }
 
@@ -111,6 +120,7 @@ static void __exit mock_exit(void)
 {
 	remove_devices(devices);
 	platform_driver_unregister(&mock_driver);
+	mock_log__end();
 }
 
 module_init(mock_init);
