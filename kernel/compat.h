@@ -4,7 +4,7 @@
  *
  * An out-of-tree module cannot ask a kernel what it offers before it is
  * compiled, so versions are compared, here and nowhere else; each difference
- * is named with the release it came with. Only 6.1 has been run so far.
+ * is named with the release it came with. 6.1, 6.12 and 7.2 have been run.
  */
 #ifndef IOVAB_COMPAT_H
 #define IOVAB_COMPAT_H
