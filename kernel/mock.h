@@ -67,12 +67,16 @@ struct mock_truth {
 	u64 dirtied_bytes;	/* went from clean to dirty */
 	u64 dropped_bytes;	/* were dirty when logging stopped */
 	u64 throttled_pages;	/* asked for by rate, not written: no time */
+	u64 memory_writes;	/* of guest memory, done */
+	u64 memory_failed;	/* of guest memory, nothing is mapped there */
+	u64 memory_unlogged;	/* of memory_writes: not logged, by a fault */
 };
 
 void mock_truth__init(struct mock_truth *truth);
 void mock_truth__add_call(struct mock_truth *truth, const struct mock_counts *call);
 void mock_truth__add_dirtied(struct mock_truth *truth, u64 bytes);
 void mock_truth__add_throttled(struct mock_truth *truth, u64 pages);
+void mock_truth__add_memory(struct mock_truth *truth, int err, bool logged);
 void mock_truth__drop_pending(struct mock_truth *truth);
 void mock_truth__reset(struct mock_truth *truth);
 ssize_t mock_truth__format(struct mock_truth *truth, u64 page_bytes, char *buf);
@@ -164,19 +168,21 @@ struct mock_settings {
 	enum mock_pattern pattern;
 	enum mock_order order;
 	bool merge;
+	bool memory;		/* write guest memory, too */
 	u32 seed;
 	u64 rate;		/* page writes a second */
 	u64 redundant;		/* repeat every this many-th mark, 0: none */
 	u32 overshoot_pages;
 	u32 cross_pages;
 	u32 delay_ms;		/* sleep at the start of each call */
+	u64 unlogged;		/* do not log every this many-th write of memory, 0: log all */
 };
 
-/* One range of LOGGING_START. */
+/* One range of LOGGING_START, or what the area leaves of it. */
 struct mock_range {
 	u64 first;		/* granules, both inclusive */
 	u64 last;
-	u64 page_base;		/* pages in the ranges before this one */
+	u64 page_base;		/* in the row: pages in those before this one */
 };
 
 struct mock_engine {
@@ -188,10 +194,14 @@ struct mock_engine {
 	/* Writers start and stop logging; who dirties or takes pages reads. */
 	struct rw_semaphore sem;
 	bool logging;
-	u64 page_bytes;		/* changes only while logging is off */
+	u64 page_bytes;		/* these three change only while logging is off */
+	u64 area_iova;
+	u64 area_bytes;		/* 0: no area, all that is tracked */
 	u32 range_count;
 	struct mock_range *ranges;	/* ascending, disjoint; owned */
-	u64 pages;			/* in all ranges */
+	u32 row_count;
+	struct mock_range *row;		/* of ranges, what lies in the area; owned */
+	u64 pages;			/* in the row */
 	struct mock_bits bits;
 
 	/* One writer of pages at a time; taken before sem. */
@@ -200,6 +210,7 @@ struct mock_engine {
 	bool paused;		/* by the migration state */
 	struct rnd_state random;
 	u64 cursor;		/* writes so far, of the patterns that count */
+	u64 memory_writes;	/* of guest memory, tried, since load */
 	u64 rate_last_ns;
 	u64 rate_owed;		/* page writes x NSEC_PER_SEC not made yet */
 	struct delayed_work rate_work;
@@ -227,16 +238,42 @@ void mock_pattern__pause(struct mock_engine *engine, bool paused);
 void mock_pattern__kick(struct mock_engine *engine);
 void mock_pattern__rate_work(struct work_struct *work);
 
+/* mock_memory: the device's DMA into guest memory */
+
+bool mock_memory__write(struct mock_engine *engine, const struct mock_settings *settings,
+			u64 granule);
+
 /* mock_marks: read and clear, with the order and the faults asked for */
 
 int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
 		       struct iova_bitmap *bitmap);
+
+/* mock_pci: the PCI face */
+
+#define MOCK_PCI_CONFIG_BYTES	256
+#define MOCK_PCI_BAR_BYTES	4096
+
+struct mock_pci {
+	struct mutex lock;	/* guards both */
+	u8 config[MOCK_PCI_CONFIG_BYTES];
+	u8 bar[MOCK_PCI_BAR_BYTES];
+};
+
+void mock_pci__init(struct mock_pci *pci);
+void mock_pci__destroy(struct mock_pci *pci);
+void mock_pci__reset(struct mock_pci *pci);
+ssize_t mock_pci__read(struct mock_pci *pci, char __user *buf, size_t len, loff_t *pos);
+ssize_t mock_pci__write(struct mock_pci *pci, const char __user *buf, size_t len, loff_t *pos);
+int mock_pci__region_info(struct vfio_device *vdev, struct vfio_region_info *info,
+			  struct vfio_info_cap *caps);
+long mock_pci__ioctl(unsigned int cmd, void __user *arg);
 
 /* mock_vfio: the device as VFIO sees it */
 
 struct mock_device {
 	struct vfio_device vdev;	/* first: vfio_alloc_device asks for it */
 	struct mock_engine engine;
+	struct mock_pci pci;
 	struct mutex state_lock;	/* guards state; before the engine's locks */
 	enum vfio_device_mig_state state;
 };
@@ -248,6 +285,13 @@ void mock_vfio__destroy(struct mock_device *mock);
 
 void mock_migration__init(struct mock_device *mock);
 void mock_migration__reset(struct mock_device *mock);
+int mock_migration__feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz);
+
+/* mock_mdev: devices on a bus named mdev */
+
+int mock_mdev__register(void);
+void mock_mdev__unregister(void);
+struct device *mock_mdev__add(unsigned int number);
 
 /* mock_sysfs: the folder engine/ of the platform device */
 

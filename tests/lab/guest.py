@@ -21,8 +21,8 @@ PARTS = {
 	"cases": (("cases", "test_cases", 2),),
 	"hang": (("hang", "test_hang", 2),),
 	"life": (("probe", "test_probe", None), ("start", "test_start", None), ("life", "test_life", 70),
-		 ("identity", "test_identity", None), ("screen", "test_screen", None),
-		 ("place", "test_places", None)),
+		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
+		 ("screen", "test_screen", None), ("place", "test_places", None)),
 }
 
 
