@@ -32,24 +32,6 @@ LOGGING_START, LOGGING_STOP, LOGGING_REPORT = 6, 7, 8
 PAGE = 4096
 
 
-class Memory:
-	"""Zeroed pages, of which some can be taken away."""
-
-	def __init__(self, size):
-		self.size = (size + PAGE - 1) // PAGE * PAGE + PAGE
-		self.address = libc.mmap(None, self.size, 3, 0x22, -1, 0)
-
-	def remove(self, page, pages):
-		pages = min(pages, self.size // PAGE - page)
-		if libc.munmap(self.address + page * PAGE, pages * PAGE):
-			raise OSError(ctypes.get_errno(), "munmap")
-
-	def bits(self, offset, first, count):
-		"""How many of @count bits from @first on are set; @first is a multiple of 8."""
-		data = ctypes.string_at(self.address + offset + first // 8, (count + 7) // 8)
-		return (int.from_bytes(data, "little") & ((1 << count) - 1)).bit_count()
-
-
 def add_run(runs, first, count):
 	if runs and sum(runs[-1]) == first:
 		runs[-1][1] += count
@@ -99,6 +81,11 @@ class Bitmap:
 	def write_protect(self, page, pages):
 		if libc.mprotect(self.map + (self.GUARD + page) * PAGE, pages * PAGE, 1):
 			raise OSError(ctypes.get_errno(), "mprotect")
+
+	def bits(self, first, count):
+		"""How many of @count bits from @first on are set; @first is a multiple of 8."""
+		data = ctypes.string_at(self.address + first // 8, (count + 7) // 8)
+		return (int.from_bytes(data, "little") & ((1 << count) - 1)).bit_count()
 
 	def runs(self):
 		"""Runs of set bits, counted from the bitmap's first; what is before it is negative."""

@@ -366,6 +366,10 @@ def remove_mock():
 
 # --- the kernel ---
 
+def kernel_symbols():
+	return {line.split()[2] for line in read("/proc/kallsyms").splitlines()}
+
+
 def vmstat(*names):
 	write("/proc/sys/vm/stat_refresh", 1)	# what CPUs keep to themselves, too
 	values = dict(line.split() for line in read("/proc/vmstat").splitlines())
