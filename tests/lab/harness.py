@@ -28,6 +28,7 @@ import rule
 DEADLINE_S = 90
 POLL_S = 0.05
 
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = "/run/iovab-test"
 RESULTS = os.environ.get("IOVAB_RESULTS", "/tmp")
 KEEP = os.path.join(RESULTS, "failed")
@@ -350,12 +351,12 @@ def have_mock(devices):
 		insert_mock(devices)
 
 
-def insert_mock(devices):
+def insert_mock(devices, *parameters):
 	module = f"build/kernel/{os.uname().release}/iovab_mock.ko"
 	if not os.path.exists(module):
 		raise Unmet(f"{module} is missing: make modules")
 	subprocess.run(["modprobe", "-a", "vfio", "vfio_iommu_type1"], check=True)
-	subprocess.run(["insmod", module, f"devices={devices}"], check=True)
+	subprocess.run(["insmod", module, f"devices={devices}", *parameters], check=True)
 
 
 def remove_mock():

@@ -121,6 +121,7 @@ class Vm:
 				self.qmp = Qmp(self.qmp_path)
 			except OSError:
 				time.sleep(0.1)
+		os.unlink(self.qmp_path)
 		return self
 
 	def command(self, name, **arguments):
