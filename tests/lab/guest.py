@@ -23,6 +23,7 @@ PARTS = {
 	"life": (("probe", "test_probe", None), ("start", "test_start", None), ("life", "test_life", 70),
 		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 		 ("screen", "test_screen", None), ("place", "test_places", None)),
+	"refusal": (("refusal", "test_refusal", None),),
 	"qemu": (("qemu", "test_qemu", None),),
 }
 
