@@ -107,7 +107,7 @@ static const struct option_spec specs[] = {
 	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", set_max_rows },
 	{ "sort", 's', "COLUMN", "sort by this column", set_sort },
 	{ "reverse", 'r', NULL, "the other way round", set_reverse },
-	{ "kprobes", 0, NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
+	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
 	{ "help", 'h', NULL, "print this and end", set_help },
 	{ "version", 'V', NULL, "print the version and end", set_version },
