@@ -24,9 +24,12 @@
 
 #define IOVAB_ARITHMETIC	static inline __attribute__((always_inline, unused))
 
-#define IOVAB_TABLE_BYTES	(2U << 20)	/* of bitmap: 64 GiB of IOVA at 4 KiB a bit */
-#define IOVAB_WINDOW_BYTES	(128U << 10)	/* of bitmap: 4 GiB of IOVA at 4 KiB a bit */
+/* Powers of two, of bitmap: 64 GiB and 4 GiB of IOVA at 4 KiB a bit. Tests make them small. */
+#ifndef IOVAB_TABLE_BYTES
+#define IOVAB_TABLE_BYTES	(2U << 20)
+#define IOVAB_WINDOW_BYTES	(128U << 10)
 #define IOVAB_TABLES_MAX	16
+#endif
 
 /* When a bitmap's pages are pinned, and for how long. */
 enum iovab_policy_id {
