@@ -32,6 +32,14 @@ $(REF_BUILD)/test_ref_64k: tests/ref/test_ref.c tests/ref/shim.c $(ref_deps)
 	$(say) CC $@
 	$(Q)$(CC) $(REF_CFLAGS) -DSHIM_PAGE_SHIFT=16 $(REF_SANITIZE) $(filter %.c,$^) -lcmocka -o $@
 
+# as small as can be: CPU pages of 64 bytes
+REF_SMALL := -DSHIM_PAGE_SHIFT=6 -DIOVAB_TABLE_BYTES=1024 -DIOVAB_WINDOW_BYTES=256 -DIOVAB_TABLES_MAX=4
+
+$(REF_BUILD)/fuzz: tests/ref/fuzz.c tests/ref/shim.c $(ref_deps)
+	$(say) CLANG $@
+	$(Q)$(CLANG) $(REF_CFLAGS) $(REF_SMALL) -O2 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $(filter %.c,$^) -o $@
+
 .PHONY: test-reference
 test-reference: $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k
 	$(Q)tests/unit/run $^
