@@ -57,13 +57,14 @@ struct iovab_layout {
 	__u32 page_shift;	/* of bits a CPU page */
 };
 
-/* A table: which bits, and so which pages, and when it was last turned to. */
+/* A table: which bits, and so which pages, what is pinned of it, and when it was last turned to. */
 struct iovab_table {
 	__u64 first_bit;	/* above last_bit: the table is empty */
 	__u64 last_bit;
 	__u64 first_page;
 	__u64 last_page;
 	__u64 stamp;
+	__u32 windows;		/* a bit each: 1: pinned, as far as it could be */
 };
 
 IOVAB_ARITHMETIC struct iovab_policy iovab_policy__of(enum iovab_policy_id id)
@@ -157,7 +158,7 @@ IOVAB_ARITHMETIC __u64 iovab_layout__last_bit(const struct iovab_layout *layout,
 	return iovab_layout__first_bit(layout, page + 1) - 1;
 }
 
-/* How many of @bytes' pages there are; the bytes are few, so a page more than they is one. */
+/* How many pages @bytes of bitmap are, at least one. A power of two, as both sizes are. */
 IOVAB_ARITHMETIC __u64 iovab_layout__pages_of(const struct iovab_layout *layout, __u32 bytes)
 {
 	__u64 pages = ((__u64)bytes << 3) >> layout->page_shift;
@@ -196,6 +197,7 @@ IOVAB_ARITHMETIC void iovab_table__make_empty(struct iovab_table *table)
 	table->first_page = 1;
 	table->last_page = 0;
 	table->stamp = 0;
+	table->windows = 0;
 }
 
 /*
@@ -215,17 +217,26 @@ IOVAB_ARITHMETIC void iovab_table__place(struct iovab_table *table, const struct
 	table->first_bit = policy->from_mark ? bit & ~7ULL :
 					       iovab_layout__first_bit(layout, table->first_page);
 	table->last_bit = iovab_layout__last_bit(layout, table->last_page);
+	table->windows = 0;
 }
 
-/* The window of @page, which is in @table: the pages that are pinned with it. */
+/* The number, in @table, of the window that @page of it is in. */
+IOVAB_ARITHMETIC __u32 iovab_table__window_of(const struct iovab_table *table,
+					      const struct iovab_policy *policy,
+					      const struct iovab_layout *layout, __u64 page)
+{
+	return (page - table->first_page) / iovab_layout__pages_of(layout, policy->window_bytes);
+}
+
+/* The pages of a window: those that are pinned at once. */
 IOVAB_ARITHMETIC void iovab_table__window(const struct iovab_table *table,
 					  const struct iovab_policy *policy,
-					  const struct iovab_layout *layout, __u64 page,
+					  const struct iovab_layout *layout, __u32 window,
 					  __u64 *first_page, __u64 *last_page)
 {
 	__u64 pages = iovab_layout__pages_of(layout, policy->window_bytes);
 
-	*first_page = table->first_page + ((page - table->first_page) & ~(pages - 1));
+	*first_page = table->first_page + window * pages;
 	*last_page = *first_page + (pages - 1);
 	if (*last_page > table->last_page)
 		*last_page = table->last_page;

@@ -94,6 +94,12 @@
 
 #define PAGE_BITS	(PAGE_SIZE * 8)
 
+/* Marks a bit of a page, of which there are as many before it as may be. */
+static __always_inline void set_one(u8 *page, u64 bit)
+{
+	page[bit % PAGE_BITS / 8] |= 1 << (bit % 8);
+}
+
 /* Marks the bits @first to @last of a page. */
 static __always_inline void set_run(u8 *page, unsigned long first, unsigned long last)
 {
@@ -124,25 +130,43 @@ static int fail(struct iovab_bitmap *bitmap, int error)
 static int set_bits(struct iovab_bitmap *bitmap, u64 bit, u64 last)
 {
 	const struct iovab_layout *layout = &bitmap->layout;
-	u64 page, end;
-	int err;
+	u8 *page;
+	u64 end;
 
 	for (;;) {
-		err = ref_tables__turn_to(bitmap, bit);
-		if (err)
-			return err;
-		page = iovab_layout__page(layout, bit);
-		end = min(last, iovab_layout__last_bit(layout, page));
-		set_run(bitmap->near.pages[page - bitmap->near.first_page],
-			(bit + layout->skew) % PAGE_BITS, (end + layout->skew) % PAGE_BITS);
+		page = ref_tables__page(bitmap, bit);
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		end = min(last, iovab_layout__last_bit(layout, iovab_layout__page(layout, bit)));
+		set_run(page, (bit + layout->skew) % PAGE_BITS, (end + layout->skew) % PAGE_BITS);
 		if (end == last)
 			return 0;
 		bit = end + 1;
 	}
 }
 
-/* A mark that is not inside one pinned page of the near table, or not a mark at all. */
-static noinline int set_far(struct iovab_bitmap *bitmap, u64 iova, u64 length)
+/*
+ * The part of a mark's work that all share: where in table @near it begins and ends, in
+ * bits of the table's pages, and the page of its first bit. Says whether it lies in the
+ * table and that page is pinned. A length of 0, a mark that leaves the table and one that
+ * is outside of the report all fail the first test, for no table spans all of 2^64; a
+ * page that is not pinned, or is no more because an error has stuck, is NULL.
+ */
+static __always_inline bool find_near(const struct ref_near *near, u64 iova, u64 length,
+				      u64 *first, u64 *last, u8 **page)
+{
+	u64 from = iova - near->first, to;
+
+	if (unlikely(__builtin_add_overflow(from, length - 1, &to) || to > near->span))
+		return false;
+	*first = (from >> near->shift) + near->skew;
+	*last = (to >> near->shift) + near->skew;
+	*page = near->pages[*first / PAGE_BITS];
+	return likely(*page);
+}
+
+/* Every other mark, and what is not a mark at all. */
+static noinline int set_anywhere(struct iovab_bitmap *bitmap, u64 iova, u64 length)
 {
 	u64 first = iova, last = iova + (length - 1);
 	int err;
@@ -159,34 +183,50 @@ static noinline int set_far(struct iovab_bitmap *bitmap, u64 iova, u64 length)
 	return err ? fail(bitmap, err) : 0;
 }
 
+/* Marks of more than a bit, most of which lie in one page. */
+static noinline int set_near_run(struct iovab_bitmap *bitmap, u64 iova, u64 length)
+{
+	u64 first, last;
+	u8 *page;
+
+	if (!find_near(bitmap->near, iova, length, &first, &last, &page) ||
+	    first / PAGE_BITS != last / PAGE_BITS)
+		return set_anywhere(bitmap, iova, length);
+	set_run(page, first % PAGE_BITS, last % PAGE_BITS);
+	return 0;
+}
+
+/* Marks outside of the near table. Most are in another one that is kept. */
+static noinline int set_far(struct iovab_bitmap *bitmap, u64 iova, u64 length)
+{
+	u64 first, last;
+	u8 *page;
+
+	if (!ref_tables__turn_to_kept(bitmap, iova) ||
+	    !find_near(bitmap->near, iova, length, &first, &last, &page))
+		return set_anywhere(bitmap, iova, length);
+	if (first != last)
+		return set_near_run(bitmap, iova, length);
+	set_one(page, first);
+	return 0;
+}
+
 /*
- * Each dirty page of a device comes by here. A length of 0, a mark that leaves the
- * near table and one that is outside of the report all fail the first two tests; a
- * page that is not pinned, or is no more because an error has stuck, is NULL.
+ * Each dirty page of a device comes by here: one bit, mostly near the one before. What is
+ * not is handed on and not come back to, so that this needs no stack.
  */
 int iovab_bitmap_set(struct iovab_bitmap *bitmap, unsigned long iova, size_t length)
 {
-	const struct ref_near *near = &bitmap->near;
-	u64 from = iova - near->first, to = from + (length - 1);
 	u64 first, last;
 	u8 *page;
 
 	if (trace_iovab_ref_set_enabled())
 		trace_iovab_ref_set(bitmap, iova, length);
-	if (unlikely(from > near->span || length - 1 > near->span - from))
+	if (unlikely(!find_near(bitmap->near, iova, length, &first, &last, &page)))
 		return set_far(bitmap, iova, length);
-	first = (from >> near->shift) + near->skew;
-	last = (to >> near->shift) + near->skew;
-	page = near->pages[first / PAGE_BITS];
-	if (unlikely(!page))
-		return set_far(bitmap, iova, length);
-	if (likely(first == last)) {
-		page[first % PAGE_BITS / 8] |= 1 << (first % 8);
-		return 0;
-	}
-	if (unlikely(first / PAGE_BITS != last / PAGE_BITS))
-		return set_far(bitmap, iova, length);
-	set_run(page, first % PAGE_BITS, last % PAGE_BITS);
+	if (unlikely(first != last))
+		return set_near_run(bitmap, iova, length);
+	set_one(page, first);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iovab_bitmap_set);

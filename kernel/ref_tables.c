@@ -11,7 +11,9 @@
  * A hole in the bitmap is the business of the mark that falls into it; the pages around
  * it are pinned as far as they go.
  */
-#include <linux/errno.h>
+#include <linux/err.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -52,7 +54,7 @@ static int pin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last,
 		     u64 need_first, u64 need_last)
 {
 	const struct iovab_table *table = &bitmap->tables[i];
-	u8 **pages = bitmap->pages[i];
+	u8 **pages = bitmap->nears[i].pages;
 	u64 page = first, at;
 	long got;
 
@@ -85,7 +87,7 @@ static int pin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last,
 static void unpin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last)
 {
 	const struct iovab_table *table = &bitmap->tables[i];
-	u8 **pages = bitmap->pages[i];
+	u8 **pages = bitmap->nears[i].pages;
 	u64 page = first, at, count;
 
 	while (page <= last) {
@@ -106,10 +108,13 @@ static void unpin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last)
 static void table_clear(struct iovab_bitmap *bitmap, u32 i)
 {
 	struct iovab_table *table = &bitmap->tables[i];
-	u64 page, first, last;
+	u64 first, last;
+	u32 window;
 
-	for (page = table->first_page; page <= table->last_page; page = last + 1) {
-		iovab_table__window(table, &bitmap->policy, &bitmap->layout, page, &first, &last);
+	for (window = 0; table->windows >> window; window++) {
+		if (!(table->windows >> window & 1))
+			continue;
+		iovab_table__window(table, &bitmap->policy, &bitmap->layout, window, &first, &last);
 		unpin_pages(bitmap, i, first, last);
 	}
 	iovab_table__make_empty(table);
@@ -120,10 +125,15 @@ static bool table_add(struct iovab_bitmap *bitmap, gfp_t gfp)
 {
 	u64 count = min(iovab_table_pages(&bitmap->layout), bitmap->layout.last_page + 1);
 	u32 i = bitmap->tables_made;
+	struct ref_near *near = &bitmap->nears[i];
 
-	bitmap->pages[i] = kcalloc(count, sizeof(*bitmap->pages[i]), gfp);
-	if (!bitmap->pages[i])
+	near->pages = kcalloc(count, sizeof(*near->pages), gfp);
+	if (!near->pages)
 		return false;
+	near->first = bitmap->layout.first;
+	near->span = 0;
+	near->skew = 0;
+	near->shift = bitmap->layout.shift;
 	iovab_table__make_empty(&bitmap->tables[i]);
 	bitmap->tables_made++;
 	return true;
@@ -143,63 +153,70 @@ static u32 table_take(struct iovab_bitmap *bitmap)
 	return oldest;
 }
 
-/* Marks will fall into table @i. */
-static void go_near(struct iovab_bitmap *bitmap, u32 i)
+/* Gives the empty table @i the place of @bit. */
+static void table_place(struct iovab_bitmap *bitmap, u32 i, u64 bit)
 {
 	const struct iovab_layout *layout = &bitmap->layout;
 	struct iovab_table *table = &bitmap->tables[i];
-	struct ref_near *near = &bitmap->near;
+	struct ref_near *near = &bitmap->nears[i];
 
-	table->stamp = ++bitmap->clock;
+	iovab_table__place(table, &bitmap->policy, layout, bit);
 	near->first = iovab_layout__iova(layout, table->first_bit);
 	near->span = iovab_layout__last_iova(layout, table->last_bit) - near->first;
-	near->first_page = table->first_page;
 	near->skew = table->first_bit + layout->skew - (table->first_page << layout->page_shift);
-	near->pages = bitmap->pages[i];
 }
 
-/* The table of @bit: a kept one, or one that is made. */
+/* The table of @bit: a kept one, or one that is made; and it is near. -EINTR: killed. */
 static int find_table(struct iovab_bitmap *bitmap, u64 bit)
 {
 	u32 i = iovab_tables__find(bitmap->tables, bitmap->tables_made, bit);
 
-	if (i < bitmap->tables_made)
-		return i;
-	cond_resched();
-	if (fatal_signal_pending(current))
-		return -EINTR;
-	i = table_take(bitmap);
-	iovab_table__place(&bitmap->tables[i], &bitmap->policy, &bitmap->layout, bit);
+	if (i == bitmap->tables_made) {
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		i = table_take(bitmap);
+		table_place(bitmap, i, bit);
+	}
+	*ref_tables__hint(bitmap, iovab_layout__iova(&bitmap->layout, bit)) = i;
+	ref_tables__turn_to(bitmap, i);
 	return i;
 }
 
-/* Makes the table of @bit the near one, with the bit's page pinned. */
-int ref_tables__turn_to(struct iovab_bitmap *bitmap, u64 bit)
+/* The kernel's address of the page of @bit, pinned in a near table; or ERR_PTR. */
+u8 *ref_tables__page(struct iovab_bitmap *bitmap, u64 bit)
 {
 	u64 page = iovab_layout__page(&bitmap->layout, bit), first, last;
-	int i = find_table(bitmap, bit), err = 0;
+	struct iovab_table *table;
+	int i = find_table(bitmap, bit), err;
+	u8 **slot;
+	u32 window;
 
 	if (i < 0)
-		return i;
-	go_near(bitmap, i);
-	if (!bitmap->near.pages[page - bitmap->near.first_page]) {
-		iovab_table__window(&bitmap->tables[i], &bitmap->policy, &bitmap->layout, page,
-				    &first, &last);
+		return ERR_PTR(i);
+	table = &bitmap->tables[i];
+	slot = &bitmap->nears[i].pages[page - table->first_page];
+	if (!*slot) {
+		window = iovab_table__window_of(table, &bitmap->policy, &bitmap->layout, page);
+		iovab_table__window(table, &bitmap->policy, &bitmap->layout, window, &first, &last);
+		table->windows |= 1U << window;
 		err = pin_pages(bitmap, i, first, last, page, page);
+		if (err)
+			return ERR_PTR(err);
 	}
-	return err;
+	return *slot;
 }
 
-/* The same with all pages of the table. */
+/* Pins all pages of the table of @bit, which is made near; under a policy of one window a table. */
 int ref_tables__pin_ahead(struct iovab_bitmap *bitmap, u64 bit)
 {
-	const struct iovab_table *table;
+	struct iovab_table *table;
 	int i = find_table(bitmap, bit);
 
 	if (i < 0)
 		return i;
-	go_near(bitmap, i);
 	table = &bitmap->tables[i];
+	table->windows = 1;
 	return pin_pages(bitmap, i, table->first_page, table->last_page,
 			 table->first_page, table->last_page);
 }
@@ -218,9 +235,9 @@ int ref_tables__init(struct iovab_bitmap *bitmap)
 {
 	if (!table_add(bitmap, GFP_KERNEL_ACCOUNT))
 		return -ENOMEM;
-	bitmap->near.first = bitmap->layout.first;
-	bitmap->near.shift = bitmap->layout.shift;
-	bitmap->near.pages = bitmap->pages[0];
+	bitmap->near = &bitmap->nears[0];
+	bitmap->first = bitmap->layout.first;
+	bitmap->hint_shift = min(bitmap->layout.shift + ilog2(IOVAB_TABLE_BYTES * 8), 63U);
 	return 0;
 }
 
@@ -230,5 +247,5 @@ void ref_tables__destroy(struct iovab_bitmap *bitmap)
 	u32 i;
 
 	for (i = 0; i < bitmap->tables_made; i++)
-		kfree(bitmap->pages[i]);
+		kfree(bitmap->nears[i].pages);
 }
