@@ -11,7 +11,7 @@
 
 KERNEL_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
 KERNEL_SRCS := $(sort $(wildcard $(KERNEL_DIR)*.c $(KERNEL_DIR)*.h) $(KERNEL_DIR)Kbuild) \
-	       include/iovab_bitmap.h include/iovab_policy.h
+	       include/iovab_bitmap.h include/iovab_policy.h include/iovab_mock.h
 KERNEL_BUILD ?= build/kernel
 
 .PHONY: modules

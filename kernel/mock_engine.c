@@ -32,11 +32,13 @@ void mock_engine__init(struct mock_engine *engine, struct device *dev)
 	mock_bits__init(&engine->bits);
 	mock_truth__init(&engine->truth);
 	INIT_DELAYED_WORK(&engine->rate_work, mock_pattern__rate_work);
+	mock_share__add(engine);
 }
 
 /* Stops logging if it is on. Nobody can reach @engine any more. */
 void mock_engine__destroy(struct mock_engine *engine)
 {
+	mock_share__remove(engine);
 	mock_engine__stop(engine);
 	cancel_delayed_work_sync(&engine->rate_work);
 	mutex_destroy(&engine->step_lock);

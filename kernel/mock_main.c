@@ -20,6 +20,7 @@
  *   mock_marks      read and clear: order, merging, faults
  *   mock_truth      the account
  *   mock_sysfs      .../iovab-mock.0/engine/, what each file takes and says
+ *   mock_share      engines for other modules: iovab_mock_ref.ko reads them, too
  *
  * Invariants: a page dirtied during a report is in that report or in a later
  * one; dirtied = handed out + pending + dropped at STOP; after `stop` was set,
