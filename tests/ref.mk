@@ -3,6 +3,9 @@
 # shim for pages and memory (tests/ref/shim.h).
 #
 #	make test-reference	unit tests under ASan and UBSan, with 4 and 64 KiB pages; a short fuzz
+#	make fuzz-reference [RUNS=10000000]	the long one
+#	make bench-reference	against the kernel's own code of 6.1 and of the newest release,
+#				out of the linux-source packages, in instructions and in time
 
 BUILD ?= build
 REF_BUILD := $(BUILD)/tests/ref
@@ -43,3 +46,44 @@ $(REF_BUILD)/fuzz: tests/ref/fuzz.c tests/ref/shim.c $(ref_deps)
 .PHONY: test-reference
 test-reference: $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k
 	$(Q)tests/unit/run $^
+
+# --- benchmarks ---
+
+REF_BENCH_CFLAGS = $(filter-out -fno-omit-frame-pointer,$(REF_CFLAGS)) -O2 -fno-strict-aliasing -DSHIM_BENCH
+ref_bench_shims := $(REF_BUILD)/kernel-shim/linux/highmem.h $(REF_BUILD)/kernel-shim/linux/mm.h \
+		   $(REF_BUILD)/kernel-shim/linux/slab.h
+
+$(ref_bench_shims):
+	@mkdir -p $(@D)
+	@echo '#include "bench_kernel.h"' > $@
+
+$(REF_BUILD)/source-%/release:
+	$(say) SOURCE $@
+	$(Q)tests/ref/kernel-source $* $(@D)
+
+# the kernel's names, so that two releases fit one program: old_set, new_set ...
+ref_renamed = $(foreach call,alloc for_each set free,-Diova_bitmap_$(call)=$(1)_$(call))
+
+define ref_kernel_object
+$(REF_BUILD)/kernel_$(1).o: $(REF_BUILD)/source-$(2)/release tests/ref/bench_kernel.h tests/ref/shim.h $(ref_bench_shims)
+	$$(say) CC $$@
+	$$(Q)$$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -fno-strict-aliasing -DSHIM_BENCH $$(call ref_renamed,$(1)) \
+		-I$(REF_BUILD)/kernel-shim -I$(REF_BUILD)/source-$(2) -iquote tests/ref -include bench_kernel.h \
+		-c $(REF_BUILD)/source-$(2)/iova_bitmap.c -o $$@
+endef
+$(eval $(call ref_kernel_object,old,stock))
+$(eval $(call ref_kernel_object,new,newest))
+
+$(REF_BUILD)/bench: tests/ref/bench.c $(REF_BUILD)/kernel_old.o $(REF_BUILD)/kernel_new.o $(ref_deps)
+	$(say) CC $@
+	$(Q)$(CC) $(REF_BENCH_CFLAGS) $(filter %.c %.o,$^) -o $@
+
+.PHONY: bench-reference fuzz-reference
+bench-reference: deps-bench
+	$(Q)$(MAKE) -s --no-print-directory $(REF_BUILD)/bench
+	$(Q)tests/ref/bench-table $(REF_BUILD)
+
+RUNS ?= 10000000
+fuzz-reference: $(REF_BUILD)/fuzz
+	@mkdir -p $(REF_BUILD)/corpus
+	$(Q)cd $(REF_BUILD) && ./fuzz -runs=$(RUNS) -max_len=512 corpus $(abspath tests/ref/corpus)

@@ -18,6 +18,7 @@ import harness
 # prefix of the tests' names, module, devices to have (None: the tests see to it)
 PARTS = {
 	"exact": (("exact", "test_exact", 2),),
+	"reference": (("reference", "test_ref", 2),),
 	"life": (("probe", "test_probe", None), ("start", "test_start", None), ("life", "test_life", 70),
 		 ("identity", "test_identity", None), ("screen", "test_screen", None),
 		 ("place", "test_places", None)),

@@ -64,6 +64,17 @@ struct piece {
 static struct piece *slabs[16];
 static struct piece *free_pages;
 
+/* In parts: for more memset uses an instruction that callgrind counts once for each byte. */
+static void clear(u8 *bytes, size_t size)
+{
+	size_t part;
+
+	for (; size; bytes += part, size -= part) {
+		part = min(size, 1024UL);
+		memset(bytes, 0, part);
+	}
+}
+
 void *kcalloc(size_t count, size_t size, gfp_t gfp)
 {
 	u32 slab = 32 - __builtin_clz((count * size - 1) | 1);
@@ -74,7 +85,8 @@ void *kcalloc(size_t count, size_t size, gfp_t gfp)
 	else
 		piece = aligned_alloc(64, PIECE_HEAD + (64UL << slab));
 	piece->slab = slab;
-	return memset((u8 *)piece + PIECE_HEAD, 0, count * size);
+	clear((u8 *)piece + PIECE_HEAD, count * size);
+	return (u8 *)piece + PIECE_HEAD;
 }
 
 void kfree(const void *ptr)
@@ -161,6 +173,17 @@ static void random_over(u64 length, u64 count)
 		in_order[i] = (struct mark){ below(length / PAGE) * PAGE, PAGE };
 }
 
+/* What a driver does that is handed one window after the other. */
+static void sort_by_window(void)
+{
+	u64 window, i, count = 0;
+
+	for (window = 0; window * 64 * G < range; window++)
+		for (i = 0; i < mark_count; i++)
+			if (in_order[i].iova / (64 * G) == window)
+				by_window[count++] = in_order[i];
+}
+
 static void row_random_window(u64 divisor)
 {
 	random_over(64 * G, M / divisor);
@@ -169,6 +192,14 @@ static void row_random_window(u64 divisor)
 static void row_random_1t(u64 divisor)
 {
 	random_over(1 * T, 64 * K);	/* or its pins would stand out */
+}
+
+/* The same, as a driver finds them that looks through its log a window at a time. */
+static void row_windows_1t(u64 divisor)
+{
+	row_random_1t(divisor);
+	sort_by_window();
+	memcpy(in_order, by_window, mark_count * sizeof(*in_order));
 }
 
 static void row_one(u64 divisor)
@@ -193,20 +224,10 @@ static const struct {
 	{ "run-2m", row_runs },
 	{ "random-window", row_random_window },
 	{ "random-1t", row_random_1t },
+	{ "windows-1t", row_windows_1t },
 	{ "one-in-8t", row_one },
 	{ "one-in-1m", row_section },
 };
-
-/* What a driver does that is handed one window after the other. */
-static void sort_by_window(void)
-{
-	u64 window, i, count = 0;
-
-	for (window = 0; window * 64 * G < range; window++)
-		for (i = 0; i < mark_count; i++)
-			if (in_order[i].iova / (64 * G) == window)
-				by_window[count++] = in_order[i];
-}
 
 /* --- implementations ------------------------------------------------------------------ */
 
@@ -313,9 +334,11 @@ static const char *only;	/* cell, or NULL */
 /* One cell. The bitmap is warm: it was written by the report before. */
 static void measure(const char *row, u32 implementation, u32 repeat)
 {
+	/* a report of one mark is shorter than what a clock takes */
+	const u32 batch = mark_count > 1 || RUNNING_ON_VALGRIND ? 1 : 1000;
 	u64 least = ~0ULL, begin, bits;
 	char name[64];
-	u32 i;
+	u32 i, j;
 
 	snprintf(name, sizeof(name), "%s/%s", row, implementations[implementation]);
 	if (only && strcmp(only, name))
@@ -325,8 +348,9 @@ static void measure(const char *row, u32 implementation, u32 repeat)
 		pins = pages_pinned = 0;
 		CALLGRIND_ZERO_STATS;
 		begin = now_ns();
-		report(implementation);
-		least = min(least, now_ns() - begin);
+		for (j = 0; j < batch; j++)
+			report(implementation);
+		least = min(least, (now_ns() - begin) / batch);
 	}
 	CALLGRIND_DUMP_STATS_AT(name);
 	bits = bits_set();
@@ -337,7 +361,7 @@ static void measure(const char *row, u32 implementation, u32 repeat)
 		exit(1);
 	}
 	printf("%s %s %llu %llu %llu %llu\n", row, implementations[implementation], mark_count,
-	       pins, pages_pinned, least);
+	       pins / batch, pages_pinned / batch, least);
 }
 
 int main(int argc, char **argv)
