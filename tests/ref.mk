@@ -44,8 +44,8 @@ $(REF_BUILD)/fuzz: tests/ref/fuzz.c tests/ref/shim.c $(ref_deps)
 		-fno-sanitize-recover=all $(filter %.c,$^) -o $@
 
 .PHONY: test-reference
-test-reference: $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k
-	$(Q)tests/unit/run $^
+test-reference: $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k $(REF_BUILD)/fuzz
+	$(Q)FUZZ=$(REF_BUILD)/fuzz tests/unit/run $(filter-out %/fuzz,$^) tests/ref/fuzz_short
 
 # --- benchmarks ---
 
@@ -85,5 +85,5 @@ bench-reference: deps-bench
 
 RUNS ?= 10000000
 fuzz-reference: $(REF_BUILD)/fuzz
-	@mkdir -p $(REF_BUILD)/corpus
-	$(Q)cd $(REF_BUILD) && ./fuzz -runs=$(RUNS) -max_len=512 corpus $(abspath tests/ref/corpus)
+	$(Q)tests/ref/corpus unpack $(REF_BUILD)/corpus
+	$(Q)cd $(REF_BUILD) && ./fuzz -runs=$(RUNS) -max_len=512 corpus
