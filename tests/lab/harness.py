@@ -394,6 +394,12 @@ def bpf_objects():
 		for kind in ("prog", "link", "map")}
 
 
+def bpf_attached():
+	"""Names of the programs that are attached by links."""
+	linked = {item.get("prog_id") for item in bpftool("link", "show")}
+	return {item.get("name") for item in bpftool("prog", "show") if item["id"] in linked}
+
+
 def check_bpf_gone(case, before, what):
 	"""Nothing is there that was not @before; the kernel frees some a moment later."""
 	def leftover():
