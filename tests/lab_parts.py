@@ -47,7 +47,8 @@ class Part:
 		"""The user's own words for the lab are kept."""
 		joined = {name: f"{os.environ.get(name, '')} {self.variables[name]}".strip()
 			  for name in ("CMDLINE", "QEMU_ARGS")}
-		return {**self.variables, **joined}
+		own = {"TIMEOUT": os.environ["TIMEOUT"]} if os.environ.get("TIMEOUT") else {}
+		return {**self.variables, **joined, **own}
 
 
 def qemu_client(repo, _kernel):
@@ -63,6 +64,8 @@ PARTS = (
 	Part("cases"),
 	# each of its two reports that never return takes a CPU
 	Part("hang", cpus=3, lazy_only=True),
+	Part("preempt", cmdline="preempt=full"),
+	Part("reattach"),
 	Part("refusal", refusal=True),
 )
 NAMES = [part.name for part in PARTS]

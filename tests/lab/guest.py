@@ -24,6 +24,8 @@ PARTS = {
 		 ("hwpt", "test_hwpt", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
 		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 		 ("screen", "test_screen", None), ("place", "test_places", None)),
+	"preempt": (("preempt", "test_preempt", 2),),
+	"reattach": (("reattach", "test_reattach", 2),),
 	"refusal": (("refusal", "test_refusal", None),),
 	"qemu": (("qemu", "test_qemu", None),),
 }
