@@ -15,7 +15,7 @@ COUNTERS = {
 		    "pages_pinned", "pin_failures"),
 	"density": ("windows_clean", "scan_skipped", "dirty_bytes"),
 	"sets": ("set_calls", "marked_bytes", "redundant_bytes", "lost_bytes", "overshoot_bytes",
-		 "stray_bits"),
+		 "stray_bits", "empty_marks", "wild_marks"),
 }
 
 # The keys of a scope, in the order of the contract, with the lowest tier that has them.
@@ -26,13 +26,13 @@ SCOPE_KEYS = (
 	("pin_failures", "windows"), ("scan_skipped", "density"), ("dirty_bytes", "density"),
 	("density", "density"), ("set_calls", "sets"), ("marked_bytes", "sets"),
 	("redundant_bytes", "sets"), ("lost_bytes", "sets"), ("overshoot_bytes", "sets"),
-	("stray_bits", "sets"),
-	("density_histogram", "density"), ("run_pages", "sets"), ("order", "sets"),
+	("stray_bits", "sets"), ("empty_marks", "sets"), ("wild_marks", "sets"),
+	("density_histogram", "density"), ("phases", "windows"), ("lost_by", "sets"), ("run_pages", "sets"), ("order", "sets"),
 )
 
 LINE_KEYS = ("schema", "time", "elapsed_s", "interval_s", "tier", "client", "device", "driver",
-	     "vfio", "pid", "comm", "vm", "implementation", "range", "page_size", "total",
-	     "interval", "pages_pinned_now", "reports_in_flight", "oldest_report_s", "stale",
+	     "vfio", "devices", "devices_unlisted", "hwpt", "pid", "comm", "vm", "implementation",
+	     "range", "page_size", "total", "interval", "phase", "pages_pinned_now", "reports_in_flight", "oldest_report_s", "stale",
 	     "events_lost", "losses", "cost")
 
 
