@@ -57,6 +57,15 @@ def qemu_client(repo, _kernel):
 	return {"IOVAB_QEMU": found.stdout.strip()}
 
 
+def upstream_selftest(repo, kernel):
+	"""Upstream's test of iommufd, compiled from this kernel's source."""
+	found = subprocess.run(["tools/lab/upstream-selftest", kernel], cwd=repo, text=True,
+			       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+	if found.returncode:
+		return (found.stderr.strip().splitlines() or ["upstream-selftest failed"])[-1]
+	return {"IOVAB_SELFTEST": found.stdout.strip()}
+
+
 PARTS = (
 	Part("life"),
 	Part("exact"),
@@ -67,6 +76,7 @@ PARTS = (
 	Part("hang", cpus=3, lazy_only=True),
 	Part("preempt", cmdline="preempt=full"),
 	Part("reattach"),
+	Part("upstream", kernels=("newest",), needs=upstream_selftest),
 	Part("refusal", refusal=True),
 )
 NAMES = [part.name for part in PARTS]

@@ -28,6 +28,7 @@ PARTS = {
 		 ("screen", "test_screen", None), ("place", "test_places", None)),
 	"preempt": (("preempt", "test_preempt", 2),),
 	"reattach": (("reattach", "test_reattach", 2),),
+	"upstream": (("upstream", "test_upstream", None),),
 	"refusal": (("refusal", "test_refusal", None),),
 	"qemu": (("qemu", "test_qemu", None),),
 }
