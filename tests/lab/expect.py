@@ -104,6 +104,8 @@ class Expected:
 			self.total[name] += value
 
 	def add_lazy_windows(self, result, sections, rounds, offset, preset):
+		if "calls" not in result:
+			raise harness.Unmet(result["log_trouble"])
 		calls = [(iova, length) for iova, length, _ in result["calls"]]
 		if calls != list(sections) * rounds:
 			raise harness.Unmet(f"the log has {len(calls)} calls, not those of {rounds} "
