@@ -194,7 +194,7 @@ def three_accounts_and_memory(case, iommufd):
 		case.equal("reports in QEMU's trace", check_sections(case, vms.source), reports)
 		case.check(state["ram"]["dirty-sync-count"] >= 3, f"the test itself: {state}")
 		check_rows(case, top, vms.source, account, reports)
-		case.equal("pages that differ", differing(vms.source, target), [])
+		case.equal("pages that differ, the first ones", differing(vms.source, target)[:5], [])
 
 
 @ways
@@ -224,7 +224,7 @@ def cancel_retry_resume(case, iommufd):
 			   f"reports before the cancel: {cancelled}")
 		case.equal("reports in QEMU's trace", check_sections(case, source), reports)
 		check_rows(case, top, source, account, reports)
-		case.equal("pages that differ", differing(source, target), [])
+		case.equal("pages that differ, the first ones", differing(source, target)[:5], [])
 
 
 @ways
