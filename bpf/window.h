@@ -159,8 +159,11 @@ static __always_inline void window_announce(const struct report *r, const struct
 		count(&losses.events_dropped);
 		return;
 	}
+	e->kind = IOVAB_EVENT_WINDOW;
 	e->source_id = s->source_id;
+	e->report = r->serial;
 	e->pages = s->pages_now;
+	e->pad = 0;
 	e->start_ns = r->window_start_ns;
 	e->end_ns = now;
 	e->iova = r->iova + (r->window_page << r->page_shift);
@@ -210,6 +213,8 @@ static __always_inline void window_end(__u32 n, struct report *r, enum scan_user
 		return;
 	if (tier >= IOVAB_TIER_DENSITY)
 		window_scan_end(n, r, s, user);
+	else if (want_events)
+		window_announce(r, s, 0, bpf_ktime_get_ns());
 	r->window_pages = 0;
 	s->pages_now = 0;
 }
@@ -226,6 +231,7 @@ static __always_inline void window_start(__u32 n, struct report *r, __u64 addr, 
 	if (window_repinned(r))
 		r->repins++;
 	r->window_start_ns = now;
+	r->window_skipped = 1;
 	if (tier >= IOVAB_TIER_DENSITY)
 		window_scan_start(n, r);
 }

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clients.h"
 #include "identity.h"
 #include "iovab.skel.h"
 
@@ -47,12 +48,15 @@ struct collector {
 	struct iovab_source_key *keys;		/* IOVAB_MAX_SOURCES of each */
 	struct iovab_source *values;
 	struct iovab_source_fact *sources;
+	struct iovab_hwpt *hwpts;		/* likewise, once there is an HWPT; else NULL */
 	struct known *known;			/* n_known of them */
 	size_t n_known;
 	struct iovab_live_fact *live;
 	struct iovab_window_event *windows;
 	size_t n_windows, max_windows;
-	__u64 windows_dropped;			/* no memory for them here */
+	struct iovab_report_event *reports;
+	size_t n_reports, max_reports;
+	__u64 events_dropped;			/* no memory for them here */
 
 	struct iovab_cost *costs;		/* n_cpus of them */
 	int n_cpus;
@@ -105,31 +109,47 @@ void collector__free(struct collector *c)
 	free(c->keys);
 	free(c->values);
 	free(c->sources);
+	free(c->hwpts);
 	free(c->known);
 	free(c->live);
 	free(c->costs);
 	free(c->windows);
+	free(c->reports);
 	free(c);
 }
 
-static int take_window(void *ctx, void *data, size_t size)
+/* Makes room for one element more of @size bytes in *array, which has room for *max. */
+static bool make_room(void *array, size_t n, size_t *max, size_t size)
+{
+	size_t larger = *max ? 2 * *max : 1024;
+	void **p = array, *more;
+
+	if (n < *max)
+		return true;
+	more = reallocarray(*p, larger, size);
+	if (!more)
+		return false;
+	*p = more;
+	*max = larger;
+	return true;
+}
+
+static int take_event(void *ctx, void *data, size_t size)
 {
 	struct collector *c = ctx;
+	__u32 kind = *(const __u32 *)data;
 
-	if (size < sizeof(*c->windows))
-		return 0;
-	if (c->n_windows == c->max_windows) {
-		size_t max = c->max_windows ? 2 * c->max_windows : 1024;
-		void *more = realloc(c->windows, max * sizeof(*c->windows));
-
-		if (!more) {
-			c->windows_dropped++;
-			return 0;
-		}
-		c->windows = more;
-		c->max_windows = max;
+	if (kind == IOVAB_EVENT_WINDOW && size >= sizeof(*c->windows)) {
+		if (make_room(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
+			memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
+		else
+			c->events_dropped++;
+	} else if (kind == IOVAB_EVENT_REPORT && size >= sizeof(*c->reports)) {
+		if (make_room(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
+			memcpy(&c->reports[c->n_reports++], data, sizeof(*c->reports));
+		else
+			c->events_dropped++;
 	}
-	memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
 	return 0;
 }
 
@@ -137,10 +157,10 @@ void collector__drain(struct collector *c)
 {
 	struct iovab_bpf *bpf = session__bpf(c->session);
 
-	if (!bpf || !bpf->rodata->want_events)
+	if (!bpf || (!bpf->rodata->want_events && bpf->rodata->tier < IOVAB_TIER_SETS))
 		return;
 	if (!c->ring)
-		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_window, c, NULL);
+		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);
 	if (c->ring)
 		ring_buffer__consume(c->ring);
 }
@@ -168,10 +188,41 @@ static struct known *get_known(struct collector *c, const struct iovab_source_ke
 	if (k || c->n_known == IOVAB_MAX_SOURCES)
 		return k;
 	k = &c->known[c->n_known++];
+	memset(k, 0, sizeof(*k));
 	k->id = id;
-	k->gone_ns = 0;
 	identity__vm(key->pid, key->owner_start_ns, k->vm, sizeof(k->vm));
 	return k;
+}
+
+static struct iovab_hwpt_key hwpt_key(const struct iovab_source_key *key)
+{
+	return (struct iovab_hwpt_key){ .context = key->context, .hwpt = key->hwpt };
+}
+
+/* The devices of the HWPT of source @i at its last report; NULL: they are unknown, or it has none. */
+static const struct iovab_hwpt *read_hwpt(struct collector *c, size_t i)
+{
+	int map = clients__hwpts(session__clients(c->session));
+	struct iovab_hwpt_key key = hwpt_key(&c->sources[i].key);
+
+	if (!key.hwpt || map < 0)
+		return NULL;
+	if (!c->hwpts)
+		c->hwpts = calloc(IOVAB_MAX_SOURCES, sizeof(*c->hwpts));
+	if (!c->hwpts || bpf_map_lookup_elem(map, &key, &c->hwpts[i]))
+		return NULL;
+	return &c->hwpts[i];
+}
+
+/* What the kernel's maps hold of a source goes. */
+static void forget_source(struct collector *c, int map, const struct iovab_source_key *key)
+{
+	int hwpts = clients__hwpts(session__clients(c->session));
+	struct iovab_hwpt_key hwpt = hwpt_key(key);
+
+	bpf_map_delete_elem(map, key);
+	if (hwpt.hwpt && hwpts >= 0)
+		bpf_map_delete_elem(hwpts, &hwpt);
 }
 
 static bool owner_gone(const struct collector *c, const struct iovab_source_key *key, size_t i)
@@ -229,10 +280,11 @@ static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
 		f->key = c->keys[i];
 		f->counters = c->values[i];
 		memcpy(f->vm, k->vm, sizeof(f->vm));
+		f->hwpt = read_hwpt(c, out);
 		f->owner_gone = k->gone_ns != 0;
 		out++;
 		if (k->gone_ns && c->facts.time_ns - k->gone_ns > LINGER_NS) {
-			bpf_map_delete_elem(map, &c->keys[i]);
+			forget_source(c, map, &c->keys[i]);
 			*k = c->known[--c->n_known];
 		}
 	}
@@ -287,7 +339,8 @@ static void ask_programs(struct collector *c, struct iovab_bpf *bpf, bool marks)
 {
 	struct bpf_program *prog;
 
-	c->facts.losses.recursion_missed = 0;
+	c->facts.losses.recursion_missed =
+		clients__recursion_missed(session__clients(c->session));
 	bpf_object__for_each_program(prog, bpf->obj) {
 		struct bpf_prog_info info = {};
 		__u32 len = sizeof(info);
@@ -354,7 +407,7 @@ static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 		c->facts.losses.joined_late -= c->facts.losses.slots_full;
 	else
 		c->facts.losses.joined_late = 0;
-	c->facts.losses.events_dropped += c->windows_dropped;
+	c->facts.losses.events_dropped += c->events_dropped;
 }
 
 static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
@@ -377,11 +430,13 @@ const struct iovab_facts *collector__collect(struct collector *c, struct iovab_e
 	bool attached = session__attached(c->session);
 
 	session__refresh(c->session);
-	/* windows that ended before the counters are read: last events first */
+	/* what ended before the counters are read: last events first */
 	collector__drain(c);
 	f->windows = c->windows;
 	f->n_windows = c->n_windows;
-	c->n_windows = 0;
+	f->reports = c->reports;
+	f->n_reports = c->n_reports;
+	c->n_windows = c->n_reports = 0;
 
 	f->time_ns = clock_ns(CLOCK_MONOTONIC);
 	clock_gettime(CLOCK_REALTIME, &f->wall);

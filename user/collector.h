@@ -18,9 +18,9 @@ struct collector *collector__new(struct session *s);
 void collector__free(struct collector *c);
 
 /*
- * Takes window events out of the kernel's ring, which holds about 3,000 of
- * them. To be called a few times a second if the session wants events, so that
- * none is dropped between two collections.
+ * Takes events out of the kernel's ring, which holds about 3,000 windows. To be
+ * called a few times a second if the session wants events, so that none is
+ * dropped between two collections.
  */
 void collector__drain(struct collector *c);
 

@@ -9,7 +9,7 @@ $(BUILD)/user/%.o: user/%.c
 	$(Q)$(CC) $(USER_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 # only these know the programs
-$(BUILD)/user/session.o $(BUILD)/user/collector.o: $(BUILD)/bpf/iovab.skel.h
+$(BUILD)/user/session.o $(BUILD)/user/clients.o $(BUILD)/user/collector.o: $(BPF_SKELETONS)
 
 $(BUILD)/libiovab.a: $(user_objects)
 	$(say) AR $@
