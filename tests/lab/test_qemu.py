@@ -164,6 +164,21 @@ def check_rows(case, top, vm, account, reports):
 	return rows
 
 
+def check_phases(case, rows, reports, migrations):
+	"""A round with the VM stopped for each migration that ended; its reports are downtime."""
+	stopped = SECTIONS * len(migrations)
+	downtime_ns = sum(state["downtime"] for state in migrations) * 1000000
+	for (device, _), row in rows.items():
+		phases = row["total"]["phases"]
+		case.equal(f"{device} reports by phase",
+			   {name: phase["reports"] for name, phase in phases.items()},
+			   {"precopy": reports - stopped, "stop-copy": stopped})
+		case.equal(f"{device} phase", row.get("phase"), "stop-copy")
+		took = phases["stop-copy"]["report_ns"]
+		case.check(0 < took <= downtime_ns,
+			   f"{device} {took} ns in stop-copy reports, of {downtime_ns} ns of downtime")
+
+
 def check_row(case, row, gone, reports):
 	total, device = row["total"], row["device"]
 	for name, value in {"client": "vfio", "driver": "iovab-mock", "vm": "web-17",
@@ -193,7 +208,8 @@ def three_accounts_and_memory(case, iommufd):
 		reports = state["ram"]["dirty-sync-count"] * SECTIONS
 		case.equal("reports in QEMU's trace", check_sections(case, vms.source), reports)
 		case.check(state["ram"]["dirty-sync-count"] >= 3, f"the test itself: {state}")
-		check_rows(case, top, vms.source, account, reports)
+		rows = check_rows(case, top, vms.source, account, reports)
+		check_phases(case, rows, reports, [state])
 		case.equal("pages that differ, the first ones", differing(vms.source, target)[:5], [])
 
 
@@ -223,7 +239,8 @@ def cancel_retry_resume(case, iommufd):
 		case.check(cancelled >= 3 * SECTIONS and not cancelled % SECTIONS,
 			   f"reports before the cancel: {cancelled}")
 		case.equal("reports in QEMU's trace", check_sections(case, source), reports)
-		check_rows(case, top, source, account, reports)
+		rows = check_rows(case, top, source, account, reports)
+		check_phases(case, rows, reports, [retried, resumed])
 		case.equal("pages that differ, the first ones", differing(source, target)[:5], [])
 
 
