@@ -8,11 +8,13 @@
 #define IOVAB_BPF_KERNEL_H
 
 #include <linux/bpf.h>
+#include <linux/ptrace.h>
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
 
 #include "iovab.h"
 
@@ -97,6 +99,7 @@ struct xarray {
 
 struct xa_node {
 	unsigned char shift;
+	unsigned char count;		/* slots that are taken */
 	void *slots[64];
 } __reloc;
 

@@ -29,6 +29,8 @@
 #define MOCK_MAX_RATE		100000000ULL	/* pages a second */
 #define MOCK_MAX_EXTEND		(1U << 20)	/* pages, of the faults that lengthen a mark */
 #define MOCK_MAX_DELAY_MS	60000U
+#define MOCK_MAX_SCRIPT		65536U		/* marks that wait */
+#define MOCK_MAX_LOG		(16U << 20)	/* marks in the log */
 
 /* mock_bits: which granules are dirty */
 
@@ -43,7 +45,7 @@ void mock_bits__init(struct mock_bits *bits);
 void mock_bits__clear(struct mock_bits *bits);
 int mock_bits__set(struct mock_bits *bits, u64 granule, u64 count, u64 *newly);
 u64 mock_bits__count(struct mock_bits *bits, u64 first, u64 last);
-int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down,
+int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down, bool keep,
 		    mock_take_fn fn, void *ctx);
 
 /* mock_truth: what the device did, told by itself */
@@ -79,6 +81,70 @@ void mock_truth__drop_pending(struct mock_truth *truth);
 void mock_truth__reset(struct mock_truth *truth);
 ssize_t mock_truth__format(struct mock_truth *truth, u64 page_bytes, char *buf);
 ssize_t mock_truth__format_last(struct mock_truth *truth, char *buf);
+
+/* mock_script: marks that user space dictates */
+
+struct mock_script_mark {
+	u64 iova;
+	u64 length;
+	bool ends_call;		/* no mark: what follows is for the next call */
+};
+
+/* Since load or reset. Bytes: of marks, inside the call that set them, and outside. */
+struct mock_script_counts {
+	u64 marks;
+	u64 empty;		/* of length 0 */
+	u64 inside_bytes;
+	u64 below_bytes;
+	u64 above_bytes;
+};
+
+struct mock_script {
+	struct mutex lock;	/* guards everything below */
+	struct mock_script_mark *marks;	/* owned */
+	u32 count;
+	struct mock_script_counts counts;
+};
+
+typedef void (*mock_set_fn)(void *ctx, u64 iova, u64 length);
+
+void mock_script__init(struct mock_script *script);
+void mock_script__destroy(struct mock_script *script);
+int mock_script__write(struct mock_script *script, const char *buf);
+void mock_script__run(struct mock_script *script, u64 iova, u64 last,
+		      mock_set_fn set, void *ctx);
+ssize_t mock_script__format(struct mock_script *script, char *buf);
+ssize_t mock_script__format_truth(struct mock_script *script, char *buf);
+void mock_script__reset(struct mock_script *script);
+
+/* mock_log: the calls, and the marks that were set in them, in order */
+
+enum mock_log_kind {
+	MOCK_LOG_CALL = 1,	/* a call for this range begins */
+	MOCK_LOG_MARK = 2,
+	MOCK_LOG_MISSING = 3,	/* so many records, in iova, had no room */
+};
+
+struct mock_log_record {
+	u64 kind;
+	u64 iova;
+	u64 length;
+};
+
+struct mock_log {
+	struct mutex resize_lock;
+	spinlock_t lock;
+	struct mock_log_record *records;	/* owned */
+	u32 count, max;
+	u64 dropped;
+	struct dentry *folder;
+};
+
+void mock_log__begin(void);
+void mock_log__end(void);
+void mock_log__init(struct mock_log *log, const char *name);
+void mock_log__destroy(struct mock_log *log);
+void mock_log__add(struct mock_log *log, enum mock_log_kind kind, u64 iova, u64 length);
 
 /* mock_engine: the ranges that are tracked, and logging on and off */
 
@@ -150,6 +216,11 @@ struct mock_engine {
 	struct delayed_work rate_work;
 
 	struct mock_truth truth;
+	struct mock_script script;
+	struct mock_log log;
+
+	struct list_head shared;	/* both under mock_share's lock */
+	unsigned int users;
 };
 
 void mock_engine__init(struct mock_engine *engine, struct device *dev);
@@ -177,8 +248,24 @@ bool mock_memory__write(struct mock_engine *engine, const struct mock_settings *
 
 /* mock_marks: read and clear, with the order and the faults asked for */
 
+/* Where marks go: the kernel's bitmap, or another implementation's. */
+struct mock_sink {
+	void (*set)(void *object, u64 iova, u64 length);
+	void *object;
+	bool keep;		/* what is marked stays dirty */
+};
+
 int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
 		       struct iova_bitmap *bitmap);
+int mock_marks__report_to(struct mock_engine *engine, u64 iova, u64 length,
+			  const struct mock_sink *sink);
+
+/* mock_share: engines for other modules (mock_ref.c) */
+
+void mock_share__add(struct mock_engine *engine);
+void mock_share__remove(struct mock_engine *engine);
+struct mock_engine *mock_share__get(const char *device);
+void mock_share__put(struct mock_engine *engine);
 
 /* mock_pci: the PCI face */
 

@@ -22,7 +22,10 @@
  *   mock_bits       which are dirty: a sparse bitmap
  *   mock_marks      read and clear: order, merging, faults
  *   mock_truth      the account
+ *   mock_script     marks that user space dictates, however wrong
+ *   mock_log        the marks that were set, in order
  *   mock_sysfs      .../iovab-mock.0/engine/, what each file takes and says
+ *   mock_share      engines for other modules: iovab_mock_ref.ko reads them, too
  *
  * Invariants: a page dirtied during a report is in that report or in a later
  * one; dirtied = handed out + pending + dropped at STOP; after `stop` was set,
@@ -139,14 +142,21 @@ static int __init mock_init(void)
 		pr_err(MOCK_NAME ": bus: must be platform or mdev\n");
 		return -EINVAL;
 	}
+	mock_log__begin();
 	err = register_driver();
 	if (err)
-		return err;
+		goto end_log;
 	err = add_devices();
 	if (err) {
 		pr_err(MOCK_NAME ": cannot make %u devices: error %d\n", devices, err);
-		unregister_driver();
+		goto unregister;
 	}
+	return 0;
+
+unregister:
+	unregister_driver();
+end_log:
+	mock_log__end();
 	return err;
 }
 
@@ -154,6 +164,7 @@ static void __exit mock_exit(void)
 {
 	remove_devices(devices);
 	unregister_driver();
+	mock_log__end();
 }
 
 module_init(mock_init);

@@ -23,10 +23,13 @@
  *   fault_cross      pages past the end of each other call, 0: none
  *   fault_delay_ms   sleep so long at the start of each call
  *   fault_unlogged   do not log every Nth write of guest memory, 0: log all
+ *   script           marks for the next call, lines of "IOVA LENGTH" (mock_script.c);
+ *                    writing appends; clear: none. Shows those that wait
+ *   script_truth     (read only) what became of them, key=value
  *   logging          (read only) 1: between START and STOP
  *   truth            (read only) totals since load or reset, key=value
  *   truth_last       (read only) the same counts of the last call
- *   reset            (write only) 1: zero the truth
+ *   reset            (write only) 1: zero both accounts
  */
 #include <linux/log2.h>
 #include <linux/overflow.h>
@@ -292,6 +295,24 @@ static ssize_t stop_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(stop);
 
+static ssize_t script_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return mock_script__format(&to_engine(dev)->script, buf);
+}
+
+static ssize_t script_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t len)
+{
+	return mock_script__write(&to_engine(dev)->script, buf) ?: len;
+}
+static DEVICE_ATTR_RW(script);
+
+static ssize_t script_truth_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return mock_script__format_truth(&to_engine(dev)->script, buf);
+}
+static DEVICE_ATTR_RO(script_truth);
+
 static ssize_t logging_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", READ_ONCE(to_engine(dev)->logging));
@@ -320,8 +341,10 @@ static ssize_t reset_store(struct device *dev, struct device_attribute *attr,
 
 	if (err)
 		return err;
-	if (one)
+	if (one) {
 		mock_truth__reset(&to_engine(dev)->truth);
+		mock_script__reset(&to_engine(dev)->script);
+	}
 	return len;
 }
 static DEVICE_ATTR_WO(reset);
@@ -342,6 +365,8 @@ static struct attribute *engine_attrs[] = {
 	&dev_attr_fault_cross.attr,
 	&dev_attr_fault_delay_ms.attr,
 	&dev_attr_fault_unlogged.attr,
+	&dev_attr_script.attr,
+	&dev_attr_script_truth.attr,
 	&dev_attr_logging.attr,
 	&dev_attr_truth.attr,
 	&dev_attr_truth_last.attr,

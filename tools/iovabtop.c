@@ -30,7 +30,7 @@
 #include "summary.h"
 
 struct options {
-	bool batch, json, help, version, verbose;
+	bool batch, json, help, version, verbose, kprobes;
 	unsigned long count;	/* outputs, 0: no end */
 	double interval_s;
 	enum iovab_tier tier;
@@ -63,6 +63,7 @@ SETTER(batch) { OPTS->batch = true; return 0; }
 SETTER(json) { OPTS->json = OPTS->batch = true; return 0; }
 SETTER(help) { OPTS->help = true; return 0; }
 SETTER(version) { OPTS->version = true; return 0; }
+SETTER(kprobes) { OPTS->kprobes = true; return 0; }
 SETTER(verbose) { OPTS->verbose = true; return 0; }
 SETTER(reverse) { OPTS->reverse = true; return 0; }
 SETTER(device) { OPTS->device = value; return 0; }
@@ -106,6 +107,7 @@ static const struct option_spec specs[] = {
 	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", set_max_rows },
 	{ "sort", 's', "COLUMN", "sort by this column", set_sort },
 	{ "reverse", 'r', NULL, "the other way round", set_reverse },
+	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
 	{ "help", 'h', NULL, "print this and end", set_help },
 	{ "version", 'V', NULL, "print the version and end", set_version },
@@ -286,6 +288,7 @@ static int open_all(struct top *t, struct iovab_error *e)
 	struct session_options so = {
 		.tier = t->opts.tier,
 		.verbose = t->opts.verbose,
+		.kprobes = t->opts.kprobes,
 		.max_sources = t->opts.max_rows,
 	};
 	int err;

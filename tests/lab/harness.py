@@ -16,10 +16,13 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 import traceback
+
+import rule
 
 # The guest is emulated and its host may be busy: these only end what hangs.
 DEADLINE_S = 90
@@ -286,9 +289,35 @@ def device_name(number):
 	return f"iovab-mock.{number}"
 
 
+# Marks in the log of a device, in one run of migrate
+LOG_ROOM = 400000
+LOG_CALL, LOG_MARK = 1, 2
+
+
+def log_file(number):
+	return f"/sys/kernel/debug/iovab-mock/{device_name(number)}/marks"
+
+
+def log_read(device):
+	"""What the device was asked for and marked, in order: [iova, length, [(iova, length)...]]."""
+	calls = []
+	with open(log_file(device), "rb") as file:
+		for kind, iova, length in struct.iter_unpack("QQQ", file.read()):
+			if kind == LOG_CALL:
+				calls.append((iova, length, []))
+			elif kind == LOG_MARK and calls:
+				calls[-1][2].append((iova, length))
+			else:
+				raise Unmet(f"the log of {device_name(device)} has no room for {iova} records more")
+	return calls
+
+
 def start_migrate(case, numbers, *args, **options):
 	if isinstance(numbers, int):
 		numbers = [numbers]
+	if rule.lazy():
+		for number in numbers:
+			write(log_file(number), LOG_ROOM)
 	devices = [word for n in numbers for word in ("--device", device_name(n))]
 	return Helper(case, "migrate", [MIGRATE, *devices, "--json", *args], **options)
 
@@ -303,6 +332,8 @@ def finish_migrate(helper, devices=1):
 	for result in results:
 		if result.get("agree") is False:
 			raise Unmet(f"{helper.name}: the device's own account disagrees: {result}")
+		if rule.lazy():
+			result["calls"] = log_read(int(result["device"].rsplit(".")[-1]))
 	return results
 
 
@@ -336,6 +367,15 @@ def remove_mock():
 
 # --- the kernel ---
 
+def kernel_symbols():
+	return {line.split()[2] for line in read("/proc/kallsyms").splitlines()}
+
+
+def mount_debugfs():
+	if not os.listdir("/sys/kernel/debug"):
+		subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=True)
+
+
 def vmstat(*names):
 	write("/proc/sys/vm/stat_refresh", 1)	# what CPUs keep to themselves, too
 	values = dict(line.split() for line in read("/proc/vmstat").splitlines())
@@ -357,6 +397,12 @@ def bpf_objects():
 	"""Ids of all programs, links and maps in the kernel."""
 	return {kind: {item["id"] for item in bpftool(kind, "show")}
 		for kind in ("prog", "link", "map")}
+
+
+def bpf_attached():
+	"""Names of the programs that are attached by links."""
+	linked = {item.get("prog_id") for item in bpftool("link", "show")}
+	return {item.get("name") for item in bpftool("prog", "show") if item["id"] in linked}
 
 
 def check_bpf_gone(case, before, what):

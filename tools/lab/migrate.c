@@ -317,7 +317,8 @@ static int open_devices(struct migrate_device *devices, unsigned int count,
 	int err;
 
 	for (i = 0; i < count; i++) {
-		err = open_device(&devices[i], space, i == 0) ?: migrate_engine__open(&devices[i]);
+		err = open_device(&devices[i], space, i == 0) ?:
+		      migrate_vfio__reset(&devices[i]) ?: migrate_engine__open(&devices[i]);
 		if (err)
 			return err;
 		devices[i].migratable = migrate_vfio__has_state(&devices[i]);

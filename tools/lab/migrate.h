@@ -112,6 +112,7 @@ int migrate_vfio__open_container(void);
 int migrate_vfio__open_group(struct migrate_device *device, int container);
 int migrate_vfio__open_device(struct migrate_device *device);
 int migrate_vfio__set_iommu(int container);
+int migrate_vfio__reset(struct migrate_device *device);
 void migrate_vfio__close(struct migrate_device *device);
 int migrate_vfio__start(struct migrate_device *device);
 int migrate_vfio__stop(struct migrate_device *device);
