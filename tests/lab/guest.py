@@ -28,6 +28,7 @@ PARTS = {
 		 ("screen", "test_screen", None), ("place", "test_places", None)),
 	"refusal": (("refusal", "test_refusal", None),),
 	"qemu": (("qemu", "test_qemu", None),),
+	"exporter": (("exporter", "test_exporter", 4),),
 }
 
 
