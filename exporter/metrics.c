@@ -133,32 +133,6 @@ process_fds = { "process_open_fds", EXPOSITION_GAUGE, NULL,
 process_start = { "process_start_time_seconds", EXPOSITION_GAUGE, "seconds",
 	"When this process started, in Unix time." };
 
-static const struct exposition_family *const others[] = {
-	&rounds, &pinned_pages_total, &pinned_pages, &in_flight, &oldest, &report_duration,
-	&pin_duration, &density, &device_info, &migration_end, &migration_rounds,
-	&migration_peak, &migration_downtime, &up, &attached, &build_info, &tier_info,
-	&events_lost, &losses_total, &folded, &bpf_run, &bpf_sampled, &looks, &look_duration,
-	&web_accepted, &web_connections, &web_scrapes, &web_drops, &web_config,
-	&process_cpu, &process_memory, &process_fds, &process_start,
-};
-
-const char *metrics__name(size_t i, char buf[128])
-{
-	const struct exposition_family *f;
-
-	if (i < ARRAY_LEN(counters))
-		f = &counters[i].family;
-	else if (i - ARRAY_LEN(counters) < ARRAY_LEN(others))
-		f = others[i - ARRAY_LEN(counters)];
-	else
-		return NULL;
-	snprintf(buf, 128, "%s%s", f->name,
-		 f->type == EXPOSITION_INFO ? "_info" :
-		 f->type == EXPOSITION_COUNTER ||
-		 f->type == EXPOSITION_COUNTER_BESIDE_GAUGE ? "_total" : "");
-	return buf;
-}
-
 /* --- accounts --- */
 
 struct accounts {

@@ -31,7 +31,4 @@ struct web_counts {
 /* Writes a whole scrape; x->failed tells if memory ran out. */
 void metrics__write(struct exposition *x, const struct watch *w, const struct web_counts *web);
 
-/* Walks over the metrics' names as in the text format, for the documentation's test. */
-const char *metrics__name(size_t i, char buf[128]);
-
 #endif /* IOVAB_METRICS_H */

@@ -36,6 +36,15 @@ static void notify(void *cls, struct MHD_Connection *mhd, void **ctx,
 
 /* --- the daemon --- */
 
+/*
+ * Pages are compared as they are asked for: no page needs an escape, and what an
+ * escape stands for could be a NUL that hides the rest.
+ */
+static size_t unescape_nothing(void *cls, struct MHD_Connection *mhd, char *text)
+{
+	return strlen(text);
+}
+
 static struct MHD_Daemon *start(struct server *s)
 {
 	const struct web_config *c = &s->config;
@@ -60,6 +69,7 @@ static struct MHD_Daemon *start(struct server *s)
 				/* those that were shut down are still there for a moment */
 				MHD_OPTION_CONNECTION_LIMIT, 4U * WEB_MAX_CONNS,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_CONN_MEMORY,
+				MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
 				MHD_OPTION_NOTIFY_CONNECTION, notify, s,
 				MHD_OPTION_NOTIFY_COMPLETED, page__completed, s,
 				MHD_OPTION_END);

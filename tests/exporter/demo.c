@@ -59,6 +59,9 @@ static const struct iovab_facts *collect(void *ctx, struct iovab_error *e)
 		for (i = 0; i < d->devices; i++)
 			report(&d->sources[i].counters, now);
 	d->facts.time_ns = now;
+	d->facts.cost.bpf_known = true;
+	d->facts.cost.bpf_run_ns = d->steps * 1000;
+	d->facts.cost.bpf_sampled_ns = now - d->start_ns;
 	clock_gettime(CLOCK_REALTIME, &d->facts.wall);
 	return &d->facts;
 }

@@ -307,7 +307,7 @@ def real_prometheus(case):
 	harness.wait_until(prometheus.answers, "Prometheus scrapes")
 	# one run that it sees grow, and whose figures are checked
 	worker = harness.start_migrate(case, 3, "--length", "1G", "--step", 50, "--interval-ms", 1000,
-				       "--rounds", 12, "--pattern", "random", "-name", "guest=web-2")
+				       "--rounds", 8, "--pattern", "random", "-name", "guest=web-2")
 	before = harness.truth(3)
 	result = harness.finish_migrate(worker)[0]
 	truth = difference(harness.truth(3), before)
