@@ -3,7 +3,8 @@
  * Labels: what a device is called in Prometheus.
  *
  * client, device, driver and vm, each only where it is known. Never an address,
- * an IOVA or a pid: they would make a new series of each process and report.
+ * an IOVA or a pid: they would make a new series of each process and report. The
+ * devices of a HWPT are one name, with commas between them.
  * The names are bytes that anybody may have chosen: quotes, backslashes and
  * newlines are escaped, and what is not UTF-8 becomes U+FFFD.
  */
@@ -13,7 +14,7 @@
 #include "model.h"
 
 /* Enough for the labels of any row. */
-#define LABELS_LEN	2048
+#define LABELS_LEN	8192
 
 /* The row's labels, without braces; "" if nothing of it is known. Returns their length. */
 size_t labels__of_row(char buf[LABELS_LEN], const struct iovab_row *row);

@@ -41,6 +41,8 @@ static const struct counter {
 	COUNTER("lost_bytes", "bytes", LOST_BYTES, "Memory that was marked, but whose bit did not reach the bitmap. Tier sets."),
 	COUNTER("overshoot_bytes", "bytes", OVERSHOOT_BYTES, "Memory that marks covered outside of the range. Tier sets."),
 	COUNTER("stray", NULL, STRAY_BITS, "Bits that were written outside of the bitmap: user memory overwritten. Tier sets."),
+	COUNTER("empty_marks", NULL, EMPTY_MARKS, "Marks of length 0, for which the kernel may set any bits. Tier sets."),
+	COUNTER("wild_marks", NULL, WILD_MARKS, "Marks for which the kernel sets bits that are not theirs, empty ones too. Tier sets."),
 #undef COUNTER
 };
 
@@ -263,7 +265,7 @@ static void write_info(struct exposition *x, struct accounts all)
 
 	exposition__family(x, &device_info);
 	for_each_account(a, all) {
-		char labels[2 * LABELS_LEN];
+		char labels[LABELS_LEN];
 		size_t len = strlen(a->labels);
 		const char *implementation = model__implementation_name(a->implementation);
 

@@ -18,10 +18,15 @@
 
 #define MANY_ROUNDS	20
 
-static void begin(struct migration *m, __u64 rounds_before)
+/* What the source counted until the last look belongs to those before. */
+static void begin(struct migration *m)
 {
+	struct migration before = *m;
+
 	memset(m, 0, sizeof(*m));
-	m->rounds_before = rounds_before;
+	m->rounds_before = before.rounds_before + before.rounds;
+	m->unknown_before = before.unknown_seen;
+	m->stopped_ns_before = before.stopped_ns_seen;
 }
 
 static void take_rate(struct migration *m, const struct iovab_row *row, bool settled)
@@ -50,6 +55,19 @@ static void take_rate(struct migration *m, const struct iovab_row *row, bool set
 	}
 }
 
+/* Reports of no known phase may have been downtime: then nobody knows how much it was. */
+static void take_downtime(struct migration *m, const struct iovab_figures *f)
+{
+	m->unknown_seen = f->fig[IOVAB_FIG_REPORTS].v - f->phase_reports[IOVAB_PHASE_PRECOPY] -
+			  f->phase_reports[IOVAB_PHASE_STOP_COPY];
+	m->stopped_ns_seen = f->phase_ns[IOVAB_PHASE_STOP_COPY];
+	if (m->unknown_seen == m->unknown_before)
+		m->downtime_ns = (struct iovab_value){ IOVAB_VALUE_KNOWN,
+						       m->stopped_ns_seen - m->stopped_ns_before };
+	else
+		m->downtime_ns = (struct iovab_value){ IOVAB_VALUE_UNKNOWN, 0 };
+}
+
 static __u64 unix_ns(const struct iovab_snapshot *s, __u64 monotonic_ns)
 {
 	__u64 wall = (__u64)s->wall.tv_sec * 1000000000ULL + (__u64)s->wall.tv_nsec;
@@ -70,10 +88,11 @@ void migration__follow(struct migration *m, const struct iovab_row *row,
 		return;
 	}
 	if (m->last_end_ns && row->last_end_ns - m->last_end_ns >= MIGRATION_GAP_NS)
-		begin(m, m->rounds_before + m->rounds);
+		begin(m);
 	m->reports = reports;
 	m->last_end_ns = row->last_end_ns;
 	m->end_unix_ns = unix_ns(s, row->last_end_ns);
 	m->rounds = row->total.rounds - m->rounds_before;
+	take_downtime(m, &row->total);
 	take_rate(m, row, false);
 }

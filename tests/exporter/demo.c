@@ -28,6 +28,8 @@ static void report(struct iovab_source *c, __u64 now)
 {
 	c->reports++;
 	c->rounds++;
+	c->phase_reports[IOVAB_PHASE_PRECOPY]++;
+	c->phase_ns[IOVAB_PHASE_PRECOPY] += 1000000;
 	c->range_bytes += 256ULL << 30;
 	c->windows += 4;
 	c->windows_clean += 3;

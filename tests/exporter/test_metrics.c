@@ -538,6 +538,60 @@ static void test_no_rate_inside_a_round(void **state)
 	assert_sample(c, PEAK, "10433592.039801");
 }
 
+#define DOWNTIME "iovab_last_migration_downtime_seconds" ID(1)
+
+static void report_in(struct chain *c, struct iovab_source_fact *s, enum iovab_phase phase, __u64 ns)
+{
+	round_of(c, s, 4096);
+	s->counters.phase_reports[phase]++;
+	s->counters.phase_ns[phase] += ns;
+	s->counters.last_phase = phase;
+}
+
+/* Time of the reports in stop-copy, of this migration alone; absent if any report had no phase. */
+static void test_downtime(void **state)
+{
+	struct chain *c = *state;
+	struct iovab_source_fact *s = fixture__source(&c->f, 1, "dev1");
+
+	report_in(c, s, IOVAB_PHASE_UNKNOWN, 1000000);
+	report_in(c, s, IOVAB_PHASE_STOP_COPY, 2000000);
+	look(c, 1);
+	assert_sample(c, DOWNTIME, NULL);
+	look(c, 301);
+	report_in(c, s, IOVAB_PHASE_PRECOPY, 5000000);
+	look(c, 1);
+	assert_sample(c, DOWNTIME, "0.0");
+	report_in(c, s, IOVAB_PHASE_STOP_COPY, 7000000);
+	report_in(c, s, IOVAB_PHASE_STOP_COPY, 7000000);
+	look(c, 1);
+	assert_sample(c, DOWNTIME, "0.014");
+	report_in(c, s, IOVAB_PHASE_UNKNOWN, 1);
+	look(c, 1);
+	assert_sample(c, DOWNTIME, NULL);
+}
+
+static void test_devices_of_a_hwpt(void **state)
+{
+	struct chain *c = *state;
+	struct iovab_source_fact *s = fixture__source(&c->f, 1, "");
+	static struct iovab_hwpt hwpt;
+
+	s->key.client = IOVAB_CLIENT_IOMMUFD;
+	s->key.hwpt = 7;
+	s->counters.driver[0] = s->vm[0] = '\0';
+	s->hwpt = &hwpt;
+	s->counters.reports = 1;
+	hwpt.attached = 2;
+	strcpy(hwpt.named[0].device, "a");
+	strcpy(hwpt.named[1].device, "b\"");
+	look(c, 1);
+	assert_sample(c, "iovab_reports_total{client=\"iommufd\",device=\"a,b\\\"\"}", "1");
+	hwpt.attached = 18;
+	look(c, 1);
+	assert_sample(c, "iovab_reports_total{client=\"iommufd\",device=\"a,b\\\",,,,,,,,,,,,,,,+2\"}", "0");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -559,6 +613,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_day_of_churn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_migration, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_rate_inside_a_round, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_downtime, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_devices_of_a_hwpt, setup, teardown),
 	};
 
 	setlocale(LC_CTYPE, "");
