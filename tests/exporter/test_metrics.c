@@ -275,22 +275,24 @@ static void test_owners_add_up(void **state)
 	fixture__report(a, 1, 1, 4096, 1000);
 	look(c, 1);
 	assert_sample(c, "iovab_reports_total" ID(1), "1");
+	/* its last report and its end are seen at once */
+	fixture__report(a, 1, 1, 4096, 1000);
 	a->owner_gone = true;
 	b = fixture__source(&c->f, 2, "dev1");
 	strcpy(b->vm, "web-1");
 	fixture__report(b, 2, 1, 4096, 1000);
 	look(c, 1);
-	assert_sample(c, "iovab_reports_total" ID(1), "2");
-	assert_sample(c, "iovab_windows_total" ID(1), "3");
-	assert_sample(c, "iovab_report_duration_seconds_count" ID(1), "2");
+	assert_sample(c, "iovab_reports_total" ID(1), "3");
+	assert_sample(c, "iovab_windows_total" ID(1), "4");
+	assert_sample(c, "iovab_report_duration_seconds_count" ID(1), "3");
 	/* the first one leaves the facts, and at last the model */
 	c->f.sources[0] = *b;
 	c->f.facts.n_sources = 1;
 	look(c, 70);
-	assert_sample(c, "iovab_reports_total" ID(1), "2");
+	assert_sample(c, "iovab_reports_total" ID(1), "3");
 	fixture__report(&c->f.sources[0], 1, 1, 4096, 1000);
 	look(c, 1);
-	assert_sample(c, "iovab_reports_total" ID(1), "3");
+	assert_sample(c, "iovab_reports_total" ID(1), "4");
 }
 
 static void test_gone_leaves(void **state)
