@@ -6,15 +6,10 @@
  */
 #include "metrics.h"
 
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "labels.h"
+#include "process.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -375,70 +370,13 @@ static void write_web(struct exposition *x, const struct web_counts *web)
 
 /* --- the process --- */
 
-static __u64 open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	__u64 n = 0;
-
-	if (!dir)
-		return 0;
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n > 3 ? n - 3 : 0;	/* ".", ".." and the directory itself */
-}
-
-static __u64 resident_bytes(void)
-{
-	FILE *file = fopen("/proc/self/statm", "re");
-	unsigned long long size, resident = 0;
-
-	if (!file)
-		return 0;
-	if (fscanf(file, "%llu %llu", &size, &resident) != 2)
-		resident = 0;
-	fclose(file);
-	return resident * (__u64)sysconf(_SC_PAGESIZE);
-}
-
-static __u64 start_unix_ns(void)
-{
-	static __u64 start;
-	unsigned long long ticks = 0;
-	char stat[1024] = "";
-	struct timespec boot, now;
-	FILE *file;
-	int field;
-	char *p;
-
-	if (start)
-		return start;
-	file = fopen("/proc/self/stat", "re");
-	if (!file)
-		return 0;
-	if (!fgets(stat, sizeof(stat), file))
-		stat[0] = '\0';
-	fclose(file);
-	for (p = strrchr(stat, ')'), field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (!p || sscanf(p, " %llu", &ticks) != 1)
-		return 0;
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &now);
-	start = (__u64)now.tv_sec * 1000000000ULL + (__u64)now.tv_nsec -
-		((__u64)boot.tv_sec * 1000000000ULL + (__u64)boot.tv_nsec) +
-		ticks * (1000000000ULL / (__u64)sysconf(_SC_CLK_TCK));
-	return start;
-}
-
 /* What /proc does not tell is left out. */
 static void write_process(struct exposition *x)
 {
-	__u64 memory = resident_bytes(), fds = open_fds(), start = start_unix_ns();
-	struct timespec cpu;
+	__u64 memory = process__resident_bytes(), fds = process__open_fds();
+	__u64 start = process__start_unix_ns();
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	write_one_seconds(x, &process_cpu, (__u64)cpu.tv_sec * 1000000000ULL + (__u64)cpu.tv_nsec);
+	write_one_seconds(x, &process_cpu, process__cpu_ns());
 	if (memory)
 		write_one(x, &process_memory, memory);
 	if (fds)

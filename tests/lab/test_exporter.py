@@ -145,6 +145,8 @@ def counters_are_the_mocks(case):
 	case.equal("iovab_up", samples["iovab_up", ()], 1)
 	case.equal("iovab_attached", samples["iovab_attached", ()], 1)
 	case.equal("iovab_events_lost_total", samples["iovab_events_lost_total", ()], 0)
+	memory = samples["process_resident_memory_bytes", ()] / 2 ** 20
+	case.check(memory < 32, f"it takes {memory:.1f} MiB with one device")
 	end = device_sum(samples, "iovab_last_migration_end_timestamp_seconds", 0)
 	case.check(end and 0 <= time.time() - end < 60, f"the last migration ended at {end}")
 	case.equal("status", exporter.end(), 0)
