@@ -44,10 +44,16 @@ def get(url, **headers):
 		return answer.read().decode()
 
 
+def need_exporter():
+	if not os.path.exists(EXPORTER):
+		raise harness.Skip("iovab-exporter was not built: a library of it is missing")
+
+
 class Exporter(harness.Helper):
 	"""Runs as the unit runs it: a user of its own, three capabilities, no more to get."""
 
 	def __init__(self, case, *args, caps=CAPS, wrap=(), user=NOBODY):
+		need_exporter()
 		super().__init__(case, "exporter", [*wrap, "setpriv", "--reuid", user, "--regid", user,
 						    "--clear-groups", "--inh-caps=-all," + caps,
 						    "--ambient-caps=-all," + caps,
@@ -233,6 +239,7 @@ def capability_missing(case):
 
 @test
 def socket_of_systemd(case):
+	need_exporter()
 	if not shutil.which("systemd-socket-activate"):
 		raise harness.Skip("systemd-socket-activate is not installed")
 	exporter = harness.Helper(case, "exporter", ["systemd-socket-activate", "-l", f"127.0.0.1:{PORT}",
