@@ -2,7 +2,7 @@
 /*
  * iovab-exporter: what the kernel's DMA dirty tracking does, for Prometheus.
  *
- * It begins with the right to attach BPF programs. Once they are attached, or
+ * It begins with the right to attach BPF programs. Once all of them are attached, or
  * once it is clear that they never will be, it gives that up for good.
  */
 #include <locale.h>
@@ -36,7 +36,8 @@ struct exporter {
 	struct session *session;	/* NULL: this kernel has nothing to attach to */
 	struct collector *collector;
 	struct iovab_error refusal;	/* then this says why */
-	bool told_waiting;
+	bool told_waiting, told_attached, told_warning;
+	bool dropped;			/* it has no capability any more */
 	struct watch watch;
 	struct web *web;
 };
@@ -121,7 +122,37 @@ static int give_up(struct exporter *x, const struct iovab_error *why, struct iov
 	session__free(x->session);
 	x->collector = NULL;
 	x->session = NULL;
+	x->dropped = true;
 	return privilege__drop(e);
+}
+
+/*
+ * The facility can be there before its client vfio, whose programs are attached
+ * when its module comes; that takes the same capabilities.
+ */
+static int drop_if_complete(struct exporter *x, struct iovab_error *e)
+{
+	if (!x->told_attached && x->opts.verbose)
+		log__line("attached, tier %s", model__tier_name(x->opts.tier));
+	x->told_attached = true;
+	if (!x->told_warning && session__warning(x->session)) {
+		log__line("%s", session__warning(x->session));
+		x->told_warning = true;
+	}
+	if (x->dropped)
+		return 0;
+	if (!session__complete(x->session)) {
+		if (!x->told_waiting)
+			log__line("the module vfio is not loaded; its devices will be known when it is");
+		x->told_waiting = true;
+		return 0;
+	}
+	if (privilege__drop(e))
+		return -1;
+	x->dropped = true;
+	if (x->opts.verbose)
+		log__line("capabilities given up");
+	return 0;
 }
 
 /* Attaches if it is time. What the kernel refuses ends up in x->refusal; -1: we cannot go on. */
@@ -130,8 +161,13 @@ static int attach(struct exporter *x, struct iovab_error *e)
 	struct iovab_error why = {};
 	int ret;
 
-	if (!x->session || session__attached(x->session))
+	if (!x->session)
 		return 0;
+	if (session__attached(x->session)) {
+		/* otherwise the collector would, and there would be no capability to wait for */
+		session__refresh(x->session);
+		return drop_if_complete(x, e);
+	}
 	ret = session__attach(x->session, &why);
 	if (ret < 0)
 		return give_up(x, &why, e);
@@ -141,11 +177,7 @@ static int attach(struct exporter *x, struct iovab_error *e)
 		x->told_waiting = true;
 		return 0;
 	}
-	if (privilege__drop(e))
-		return -1;
-	if (x->opts.verbose)
-		log__line("attached, capabilities given up");
-	return 0;
+	return drop_if_complete(x, e);
 }
 
 static const struct iovab_facts *collect(void *ctx, struct iovab_error *e)
