@@ -21,7 +21,7 @@ EXPORTER = "build/iovab-exporter"
 PORT = 10046
 PROMETHEUS_PORT = 19090
 NOBODY = 65534
-CAPS = "+bpf,+perfmon,+sys_admin"
+CAPS = "+bpf,+perfmon,+sys_admin,+syslog"
 
 SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -50,7 +50,7 @@ def need_exporter():
 
 
 class Exporter(harness.Helper):
-	"""Runs as the unit runs it: a user of its own, three capabilities, no more to get."""
+	"""Runs as the unit runs it: a user of its own, four capabilities, no more to get."""
 
 	def __init__(self, case, *args, caps=CAPS, wrap=(), user=NOBODY):
 		need_exporter()
@@ -234,7 +234,7 @@ def nothing_to_watch(case):
 @test
 def capability_missing(case):
 	"""One line, which and how to give it, exit code 3."""
-	exporter = Exporter(case, caps="+bpf,+sys_admin")
+	exporter = Exporter(case, caps="+bpf,+sys_admin,+syslog")
 	case.equal("status", exporter.wait(), 3)
 	lines = exporter.err().splitlines()
 	case.equal("lines", len(lines), 1)
@@ -242,12 +242,34 @@ def capability_missing(case):
 
 
 @test
+def kernel_addresses_hidden(case):
+	"""As on most hosts: with CAP_SYSLOG it sees them; without it says so, and keeps nothing."""
+	paranoid = "/proc/sys/kernel/perf_event_paranoid"
+	before = harness.read(paranoid)
+	harness.write(paranoid, 3)
+	try:
+		exporter = Exporter(case)
+		exporter.wait_attached()
+		run_migration(case, 1, *MIGRATION)
+		case.check(device_sum(exporter.scrape(), "iovab_reports_total", 1), "the device is unknown")
+		exporter.end()
+		exporter = Exporter(case, caps="+bpf,+perfmon,+sys_admin")
+		exporter.wait_attached()
+		case.equal("lines that say so", exporter.err().count("grant CAP_SYSLOG"), 1)
+		case.equal("CapPrm", int(exporter.status("CapPrm"), 16), 0)
+		exporter.end()
+	finally:
+		harness.write(paranoid, before)
+
+
+@test
 def socket_of_systemd(case):
 	need_exporter()
 	if not shutil.which("systemd-socket-activate"):
 		raise harness.Skip("systemd-socket-activate is not installed")
+	# in a network of its own, as the unit has it: what it needs is the socket alone
 	exporter = harness.Helper(case, "exporter", ["systemd-socket-activate", "-l", f"127.0.0.1:{PORT}",
-						     EXPORTER, "--web.systemd-socket"])
+						     "unshare", "-n", EXPORTER, "--web.systemd-socket"])
 	def scrape():
 		try:
 			return parse(get(f"http://127.0.0.1:{PORT}/metrics"))
