@@ -207,6 +207,7 @@ static __always_inline void fold_density(struct iovab_source *src, const struct 
 	add(&src->windows_clean, r->windows_clean);
 	add(&src->scan_skipped, r->scan_skipped);
 	add(&src->dirty_bytes, r->dirty_pages << r->page_shift);
+	add(&src->density_sum, r->density_sum);
 	for (i = 0; i < IOVAB_DENSITY_BUCKETS; i++)
 		add(&src->density[i], r->density[i]);
 }
@@ -258,6 +259,8 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
 	__u32 b = iovab_hist_index(ns), phase = r->phase;
 
 	src->last_phase = phase;
+	/* a client goes through its ranges in ascending order, a report each, and again */
+	add(&src->rounds, !src->reports || r->iova <= src->last_iova);
 	src->last_iova = r->iova;
 	src->last_length = r->length;
 	src->last_page_size = 1ULL << r->page_shift;

@@ -212,6 +212,7 @@ static __always_inline void window_scan_end(__u32 n, struct report *r, struct io
 		b = density_bucket(dirty, r->window_pages);
 		if (b < IOVAB_DENSITY_BUCKETS)
 			r->density[b]++;
+		r->density_sum += dirty * IOVAB_DENSITY_ONE / r->window_pages;
 	}
 	now = bpf_ktime_get_ns();
 	if (want_events)

@@ -98,6 +98,7 @@ enum iovab_lost {
  * bucket 13 is (1/2, 1]. Windows whose scan was skipped are in none.
  */
 #define IOVAB_DENSITY_BUCKETS	14
+#define IOVAB_DENSITY_ONE	(1ULL << 30)	/* a window that is dirty all over, in a sum */
 
 /* Lengths of runs of ascending, adjacent marks: bucket i counts runs of
  * [2^i, 2^(i+1)) pages, the last one everything longer.
@@ -173,6 +174,7 @@ struct iovab_source {
 	/* tier windows */
 	__u64 reports;		/* ended, with or without an error */
 	__u64 report_errors;	/* of these: alloc or for_each failed */
+	__u64 rounds;		/* reports that did not begin above the one before: passes over the memory */
 	__u64 range_bytes;	/* lengths of the reports' ranges */
 	__u64 windows;
 	__u64 repins;
@@ -202,6 +204,7 @@ struct iovab_source {
 	__u64 what_if_reports;	/* those that ended well and had no empty mark: followed through ... */
 	struct iovab_pins what_if[IOVAB_POLICIES];	/* ... each policy */
 
+	__u64 density_sum;	/* of the windows in density[], each dirty / pages * IOVAB_DENSITY_ONE */
 	__u64 density[IOVAB_DENSITY_BUCKETS];
 	struct iovab_latency report;	/* alloc to free */
 	struct iovab_latency pin;	/* each pin that was tried, failed ones too */

@@ -255,6 +255,11 @@ bool session__attached(const struct session *s)
 	return s->n_links > 0;
 }
 
+bool session__complete(const struct session *s)
+{
+	return s->n_links > 0 && s->features.vfio_callback;
+}
+
 const struct features *session__features(const struct session *s)
 {
 	return &s->features;
