@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command.h"
 #include "error.h"
 #include "features.h"
 #include "options.h"
@@ -64,6 +65,8 @@ static const struct command {
 	int (*run)(int argc, char **argv, struct iovab_error *e);
 } commands[] = {
 	{ "probe", "what this kernel offers: hooks, clients, tiers", run_probe },
+	{ "record", "record a migration into a file", command__record },
+	{ "replay", "show a recording as iovabtop showed it live", command__replay },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

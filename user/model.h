@@ -175,6 +175,7 @@ const char *model__tier_name(enum iovab_tier t);
 #define MODEL_LOSSES	(sizeof(struct iovab_losses) / sizeof(__u64))
 const char *model__loss_name(unsigned int i);
 __u64 model__loss(const struct iovab_losses *l, unsigned int i);
+void model__set_loss(struct iovab_losses *l, unsigned int i, __u64 v);
 /* True if it makes totals too small: it is part of events_lost. */
 bool model__loss_counts(unsigned int i);
 

@@ -20,7 +20,7 @@ PARTS = {
 	"exact": (("exact", "test_exact", 2),),
 	"life": (("probe", "test_probe", None), ("start", "test_start", None), ("life", "test_life", 70),
 		 ("identity", "test_identity", None), ("screen", "test_screen", None),
-		 ("place", "test_places", None)),
+		 ("place", "test_places", None), ("record", "test_record", 2)),
 }
 
 
