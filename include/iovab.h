@@ -57,6 +57,18 @@ enum iovab_implementation {
 };
 
 /*
+ * What the device's migration state said when the report began. Unknown: the
+ * state was not set or asked for since the programs were attached, or it is one
+ * in which there is nothing to migrate.
+ */
+enum iovab_phase {
+	IOVAB_PHASE_UNKNOWN = 0,
+	IOVAB_PHASE_PRECOPY = 1,	/* the device runs */
+	IOVAB_PHASE_STOP_COPY = 2,	/* it is stopped: the report is downtime */
+	IOVAB_PHASES
+};
+
+/*
  * Latency histograms are log-linear: every power of two of nanoseconds is cut
  * into 1 << IOVAB_HIST_SUB_BITS buckets of equal width, so a bucket is at most
  * 25 % wide. Bucket 0 takes everything below 2^IOVAB_HIST_MIN_SHIFT ns, the

@@ -6,6 +6,7 @@
 -include tests/unit.mk
 -include tests/screen.mk
 -include tests/docs.mk
+-include tests/record.mk
 
 .PHONY: test-lab
 test-lab: all

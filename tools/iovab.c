@@ -67,6 +67,7 @@ static const struct command {
 	{ "probe", "what this kernel offers: hooks, clients, tiers", run_probe },
 	{ "record", "record a migration into a file", command__record },
 	{ "replay", "show a recording as iovabtop showed it live", command__replay },
+	{ "report", "tell what a recording says", command__report },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -95,6 +95,7 @@ struct iovab_heat {
 
 struct iovab_row {
 	__u32 id;			/* of the row, from 1 on; never given twice by a model */
+	__u32 source_id;		/* in the facts: stale rows may have the same one */
 	enum iovab_client client;
 	enum iovab_implementation implementation;
 	char device[IOVAB_DEVICE_LEN];	/* raw; "" unknown */
@@ -170,6 +171,7 @@ enum iovab_tier model__figure_tier(enum iovab_figure f);
 const char *model__client_name(enum iovab_client c);	/* NULL if unknown */
 const char *model__implementation_name(enum iovab_implementation i);
 const char *model__tier_name(enum iovab_tier t);
+const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
 
 /* The kinds of losses, in the order of struct iovab_losses. */
 #define MODEL_LOSSES	(sizeof(struct iovab_losses) / sizeof(__u64))

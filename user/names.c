@@ -34,6 +34,18 @@ const char *model__tier_name(enum iovab_tier t)
 	return "?";
 }
 
+const char *model__phase_name(enum iovab_phase p)
+{
+	switch (p) {
+	case IOVAB_PHASE_PRECOPY:
+		return "precopy";
+	case IOVAB_PHASE_STOP_COPY:
+		return "stop-copy";
+	default:
+		return NULL;
+	}
+}
+
 static const struct {
 	const char *name;
 	size_t offset;

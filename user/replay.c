@@ -30,7 +30,7 @@
 /* Events in one moment: more than any writer can take out of the ring in an interval. */
 #define MAX_EVENTS	(1U << 20)
 /* Sources that one recording may have in all. */
-#define MAX_SOURCES	(1U << 20)
+#define MAX_SOURCES	(1U << 16)
 /* Bytes in one row: the largest has two histograms. */
 #define MAX_ROW		(64 * 1024)
 
@@ -52,6 +52,9 @@ struct replay {
 	char *path;		/* escaped, for errors */
 	struct replay_about about;
 	struct cursor cursors[TABLES];
+
+	__u64 first_ns, last_ns;	/* of all moments */
+	size_t n_moments;
 
 	struct moment_record moment;
 	struct iovab_facts facts;
@@ -100,13 +103,15 @@ static int sqlite_failed(const struct replay *r, struct iovab_error *e)
 
 /* --- opening --- */
 
-/* Only what reads our tables. */
+/* Only what reads our tables and counts their rows. */
 static int authorize(void *unused, int action, const char *a, const char *b, const char *db,
 		     const char *trigger)
 {
 	switch (action) {
 	case SQLITE_SELECT:
 		return SQLITE_OK;
+	case SQLITE_FUNCTION:
+		return b && !strcmp(b, "count") ? SQLITE_OK : SQLITE_DENY;
 	case SQLITE_READ:
 		/* inside a view or trigger: not one of our statements */
 		return trigger ? SQLITE_DENY : SQLITE_OK;
@@ -184,6 +189,27 @@ static void take_meta(struct replay_about *a, const char *name, const char *valu
 		a->events_pruned = strtoull(value, NULL, 10);
 }
 
+static int read_span(struct replay *r, struct iovab_error *e)
+{
+	sqlite3_int64 first, last, n;
+
+	if (ask(r, "SELECT count(*) FROM moment", &n, e) ||
+	    ask(r, "SELECT time_ns FROM moment ORDER BY rowid LIMIT 1", &first, e) ||
+	    ask(r, "SELECT time_ns FROM moment ORDER BY rowid DESC LIMIT 1", &last, e))
+		return -1;
+	r->n_moments = (size_t)n;
+	r->first_ns = (__u64)first;
+	r->last_ns = last > first ? (__u64)last : (__u64)first;
+	return 0;
+}
+
+size_t replay__span(const struct replay *r, __u64 *first_ns, __u64 *last_ns)
+{
+	*first_ns = r->first_ns;
+	*last_ns = r->last_ns;
+	return r->n_moments;
+}
+
 static int read_meta(struct replay *r, struct iovab_error *e)
 {
 	sqlite3_stmt *stmt;
@@ -226,6 +252,8 @@ static int open_cursors(struct replay *r, struct iovab_error *e)
 	if (check_version(r, e))
 		return -1;
 	sqlite3_set_authorizer(r->db, authorize, NULL);
+	if (read_span(r, e))
+		return -1;
 	for (t = 0; t < TABLES; t++) {
 		struct cursor *c = &r->cursors[t];
 		char *sql = tables__select_sql(t);

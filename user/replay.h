@@ -35,6 +35,9 @@ void replay__close(struct replay *r);
 
 const struct replay_about *replay__about(const struct replay *r);
 
+/* The times of the first and the last moment; returns how many there are. */
+size_t replay__span(const struct replay *r, __u64 *first_ns, __u64 *last_ns);
+
 /*
  * The facts of the next moment; they belong to the replay and live until the
  * next call. NULL: there is none, or (e->code is set) the file is damaged.

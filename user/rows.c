@@ -121,6 +121,7 @@ static void build_index(struct rows *r)
 
 static void set_identity(struct iovab_row *row, const struct iovab_source_fact *s)
 {
+	row->source_id = s->counters.id;
 	row->client = s->key.client;
 	row->implementation = s->key.implementation;
 	row->pid = s->key.pid;

@@ -306,7 +306,14 @@ static void write_device(struct flow *f, const struct iovab_row *row, enum iovab
 		write_marks(f, t);
 		write_order(f, t);
 	}
-	fputc('\n', f->out);
+}
+
+void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier tier,
+			unsigned int width, enum text_charset cs)
+{
+	struct flow f = begin(out, width, cs);
+
+	write_device(&f, row, tier);
 }
 
 /* When scans failed: what can be said all the same. */
@@ -356,12 +363,22 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 	struct flow f = begin(out, width, cs);
 	size_t i;
 
-	for (i = 0; i < s->n_rows; i++)
+	for (i = 0; i < s->n_rows; i++) {
 		write_device(&f, &s->rows[i], s->tier);
+		fputc('\n', out);
+	}
 	if (s->rows_folded)
 		fprintf(out, "and %llu devices that are gone, no longer listed\n\n",
 			s->rows_folded);
 	plain__write_losses(out, s, width, cs);
 	write_answer(&f, s);
 	return ferror(out) ? -EIO : 0;
+}
+
+void summary__write_answer(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			   enum text_charset cs)
+{
+	struct flow f = begin(out, width, cs);
+
+	write_answer(&f, s);
 }

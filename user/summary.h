@@ -16,4 +16,12 @@
 int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width,
 		   enum text_charset cs);
 
+/* The block of one device alone, without the empty line behind it. */
+void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier tier,
+			unsigned int width, enum text_charset cs);
+
+/* The sentence alone. */
+void summary__write_answer(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			   enum text_charset cs);
+
 #endif /* IOVAB_SUMMARY_H */
