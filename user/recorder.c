@@ -55,7 +55,8 @@ struct recorder {
 	char *path;
 	__u64 max_bytes;
 	struct recorder_state state;
-	bool failing;			/* the last moment could not be written */
+	bool failing;			/* the last moment could not be written, and why */
+	char why[80];
 	__u64 last_number;		/* of a source */
 
 	/* as of the last moment that was written, or is being written, ... */
@@ -607,6 +608,7 @@ int recorder__write(struct recorder *r, const struct iovab_facts *facts, struct 
 		return -1;
 	r->failing = err != 0;
 	if (err) {
+		snprintf(r->why, sizeof(r->why), "%s", sqlite3_errstr(err));
 		r->state.moments_failed++;
 		r->state.events_failed += facts->n_reports + facts->n_windows;
 	} else {
@@ -634,8 +636,8 @@ int recorder__end(struct recorder *r, struct iovab_error *e)
 		return 0;
 	if (r->failing) {
 		err = error__set(e, IOVAB_EXIT_FAILURE,
-				 "the last figures could not be written, as %llu moments before: no room on the file system; what was written is whole",
-				 (unsigned long long)r->state.moments_failed - 1);
+				 "the last figures could not be written (%s), as %llu moments before; what was written is whole",
+				 r->why, (unsigned long long)r->state.moments_failed - 1);
 		goto out;
 	}
 	if (set_meta(r, "ended", "1")) {
