@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of recordings from outside: written, killed, truncated, shown.
 #
-#	make test-record
+#	make test-record [ONLY='word ...']
 
 RECORD_BUILD := $(BUILD)/tests/record
 
@@ -13,5 +13,17 @@ $(RECORD_BUILD)/%.o: tests/record/%.c
 $(RECORD_BUILD)/make_recording: $(RECORD_BUILD)/make_recording.o $(RECORD_BUILD)/scene.o $(BUILD)/libiovab.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(lib_libs) -lm -o $@
+
+# Where clang has no libFuzzer the test says that it is skipped
+record_fuzzed := error pack tables replay model rows figures hist heat names text units rounds
+$(RECORD_BUILD)/fuzz_replay: tests/record/fuzz_replay.c $(record_fuzzed:%=user/%.c)
+	$(say) CLANG $@
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(USER_CFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $^ -lsqlite3 -lm -o $@ 2>$@.log || rm -f $@
+
+.PHONY: test-record
+test-record: $(BUILD)/iovab $(RECORD_BUILD)/make_recording $(RECORD_BUILD)/fuzz_replay
+	$(Q)tests/record/run $(ONLY)
 
 -include $(wildcard $(RECORD_BUILD)/*.d)

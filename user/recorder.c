@@ -5,7 +5,7 @@
  *
  * - The file is made under another name, gets its schema, and is then linked to
  *   its own: it is there whole or not at all, and never in place of another.
- * - Then sqlite's write-ahead log is on. A moment is one transaction: after a
+ * - sqlite's write-ahead log is on. A moment is one transaction: after a
  *   kill -9 the file holds all moments but the one that was being written.
  *   (After a crash of the machine, all up to the last checkpoint at least: it
  *   is synced there, not with each moment.)
@@ -162,7 +162,8 @@ static int write_schema(struct recorder *r, const struct recorder_options *o)
 
 	err = err ? err : create_tables(r);
 	err = err ? err : describe(r, o);
-	return err ? err : run(r, "COMMIT");
+	/* the file begins its life with a log: changing to one later could be interrupted */
+	return err ? err : run(r, "COMMIT; PRAGMA journal_mode=WAL");
 }
 
 static int prepare(struct recorder *r)
@@ -264,7 +265,7 @@ struct recorder *recorder__new(const struct recorder_options *o, struct iovab_er
 		goto err;
 	if (sqlite3_open_v2(o->path, &r->db, SQLITE_OPEN_READWRITE, NULL) ||
 	    sqlite3_busy_timeout(r->db, 500) ||
-	    run(r, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+	    run(r, "PRAGMA synchronous=NORMAL;"
 		   "PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=1048576") ||
 	    prepare(r) || limit_pages(r)) {
 		fail(r, e, "open");

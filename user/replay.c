@@ -292,6 +292,32 @@ static struct replay *replay_new(const char *path, struct iovab_error *e)
 	return NULL;
 }
 
+/*
+ * A writer that was killed while it closed the file may have left a journal, and
+ * only who may write can undo what is half done.
+ */
+static int open_file(struct replay *r, const char *path, int how, struct iovab_error *e)
+{
+	if (sqlite3_open_v2(path, &r->db, how, NULL) || restrict_db(r)) {
+		sqlite_failed(r, e);
+		return -1;
+	}
+	return open_cursors(r, e);
+}
+
+static void close_file(struct replay *r)
+{
+	enum table_id t;
+
+	for (t = 0; t < TABLES; t++) {
+		sqlite3_finalize(r->cursors[t].stmt);
+		free(r->cursors[t].record);
+	}
+	memset(r->cursors, 0, sizeof(r->cursors));
+	sqlite3_close(r->db);
+	r->db = NULL;
+}
+
 struct replay *replay__open(const char *path, struct iovab_error *e)
 {
 	struct replay *r = replay_new(path, e);
@@ -302,12 +328,14 @@ struct replay *replay__open(const char *path, struct iovab_error *e)
 		error__set(e, IOVAB_EXIT_FAILURE, "cannot open %.120s: %s", r->path, strerror(errno));
 		goto err;
 	}
-	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY, NULL) || restrict_db(r)) {
-		sqlite_failed(r, e);
-		goto err;
-	}
-	if (!open_cursors(r, e))
+	if (!open_file(r, path, SQLITE_OPEN_READONLY, e))
 		return r;
+	if ((sqlite3_errcode(r->db) & 0xff) == SQLITE_READONLY) {
+		close_file(r);
+		e->code = IOVAB_EXIT_OK;
+		if (!open_file(r, path, SQLITE_OPEN_READWRITE, e))
+			return r;
+	}
 err:
 	replay__close(r);
 	return NULL;
@@ -335,15 +363,9 @@ err:
 
 void replay__close(struct replay *r)
 {
-	enum table_id t;
-
 	if (!r)
 		return;
-	for (t = 0; t < TABLES; t++) {
-		sqlite3_finalize(r->cursors[t].stmt);
-		free(r->cursors[t].record);
-	}
-	sqlite3_close(r->db);
+	close_file(r);
 	free(r->present);
 	free(r->sources);
 	free(r->live);
