@@ -68,6 +68,7 @@ static const struct command {
 	{ "record", "record a migration into a file", command__record },
 	{ "replay", "show a recording as iovabtop showed it live", command__replay },
 	{ "report", "tell what a recording says", command__report },
+	{ "diff", "compare two recordings, figure by figure", command__diff },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

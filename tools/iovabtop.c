@@ -129,7 +129,7 @@ static void print_help(void)
 	options__print(specs, stdout);
 	printf("\nKeys on the screen: h shows them. Exit codes: 0 fine, 1 failure, 2 wrong option,\n"
 	       "3 not permitted, 4 no iova_bitmap in this kernel, 5 no BTF or BPF refused,\n"
-	       "6 terminal cannot show the table. More in iovabtop(8).\n");
+	       "6 terminal cannot show the table, 7 iovab diff says worse. More in iovabtop(8).\n");
 }
 
 /* Tries to attach if that has not happened yet. -1 with @e set. */
