@@ -47,6 +47,7 @@ USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOVAB_VERSION='"$(VERSION)"' \
 include tools/deps.mk
 include bpf/bpf.mk
 include user/user.mk
+include user/page.mk
 include kernel/kernel.mk
 include tools/lab/lab.mk
 include tools/lab/migrate.mk

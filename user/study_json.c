@@ -31,6 +31,12 @@ static json_t *integer(__u64 v)
 	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
 }
 
+/* @v as an integer, or -1. */
+static json_t *integer_or(bool known, double v)
+{
+	return json_integer(known ? (json_int_t)(v < 9e18 ? v : 9e18) : -1);
+}
+
 static void put_text(json_t *object, const char *key, const char *raw, size_t size, int *err)
 {
 	if (raw[0])
@@ -146,64 +152,131 @@ static json_t *hot_array(const struct study_row *row, int *err)
 
 /* --- the course in time, for charts --- */
 
-/* The cells of all bins must be of one grid: that of the row's own strip, which has seen them all. */
+/* Bins of time that become one column: with many devices a page must stay small. */
+static size_t bins_a_column(const struct study *s)
+{
+	size_t columns = s->last->n_rows <= 20 ? STUDY_BINS : s->last->n_rows <= 100 ? 120 : 60;
+
+	return (s->n_bins + columns - 1) / columns;
+}
+
+struct column {
+	bool used;
+	double dirty[IOVAB_CELLS], seen[IOVAB_CELLS];
+};
+
+/* Adds a strip to a column of the grid: the row's own strip, which has seen all of it. */
+static void add_strip(struct column *c, const struct iovab_heat *h, const struct iovab_heat *grid)
+{
+	unsigned int i;
+
+	for (i = 0; i < IOVAB_CELLS; i++) {
+		__u64 at = h->iova + ((__u64)i << h->cell_shift);
+		__u64 to = (at - grid->iova) >> grid->cell_shift;
+
+		if (!h->seen_bytes[i] || at < grid->iova || to >= IOVAB_CELLS)
+			continue;
+		c->used = true;
+		c->dirty[to] += (double)h->total_bytes[i];
+		c->seen[to] += (double)h->seen_bytes[i];
+	}
+}
+
+/* [number, [dirty bytes of each cell, -1 for one not seen], [bytes that were seen of each]] */
+static json_t *column_array(size_t number, const struct column *c, int *err)
+{
+	json_t *a = json_array(), *dirty = json_array(), *seen = json_array();
+	unsigned int i, n = IOVAB_CELLS;
+
+	while (n && !(c->seen[n - 1] > 0))
+		n--;
+	for (i = 0; i < n; i++) {
+		append(dirty, integer_or(c->seen[i] > 0, c->dirty[i]), err);
+		append(seen, integer_or(true, c->seen[i]), err);
+	}
+	append(a, integer(number), err);
+	append(a, dirty, err);
+	append(a, seen, err);
+	return a;
+}
+
 static json_t *heat_object(const struct study *s, const struct study_row *row,
 			   const struct iovab_heat *grid, int *err)
 {
-	json_t *o = json_object(), *cells = json_array();
-	unsigned int i;
-	size_t b;
+	json_t *o = json_object(), *columns = json_array();
+	size_t each = bins_a_column(s), b, i;
+	char iova[24];
 
-	put(o, "iova", json_sprintf("%llu", (unsigned long long)grid->iova), err);
-	put(o, "cell_bytes", json_real((double)(1ULL << grid->cell_shift)), err);
-	for (b = 0; row->bins && b < s->n_bins; b++) {
-		const struct iovab_heat *h = row->bins[b].heat;
-		double dirty[IOVAB_CELLS] = { 0 }, seen[IOVAB_CELLS] = { 0 };
+	snprintf(iova, sizeof(iova), "%llu", (unsigned long long)grid->iova);
+	put(o, "iova", json_string_nocheck(iova), err);
+	put(o, "cell_bytes", integer(1ULL << grid->cell_shift), err);
+	put(o, "columns", integer((s->n_bins + each - 1) / each), err);
+	put(o, "bin_s", json_real((double)(s->bin_ns * each) / 1e9), err);
+	for (b = 0; row->bins && b < s->n_bins; b += each) {
+		struct column c = {};
 
-		for (i = 0; h && i < IOVAB_CELLS; i++) {
-			__u64 at = h->iova + ((__u64)i << h->cell_shift);
-			__u64 to = (at - grid->iova) >> grid->cell_shift;
-
-			if (!h->seen_bytes[i] || at < grid->iova || to >= IOVAB_CELLS)
-				continue;
-			dirty[to] += (double)h->total_bytes[i];
-			seen[to] += (double)h->seen_bytes[i];
-		}
-		for (i = 0; h && i < IOVAB_CELLS; i++)
-			if (seen[i] > 0)
-				append(cells, json_pack("[i,i,f,f]", (int)b, (int)i, dirty[i], seen[i]), err);
+		for (i = b; i < b + each && i < s->n_bins; i++)
+			if (row->bins[i].heat)
+				add_strip(&c, row->bins[i].heat, grid);
+		if (c.used)
+			append(columns, column_array(b / each, &c, err), err);
 	}
-	put(o, "cells", cells, err);
+	put(o, "bins", columns, err);
 	return o;
 }
 
-static json_t *course_array(const struct study *s, const struct study_row *row, int *err)
+/* What a bin has for each column of the course; dirty figures may be unknown. */
+static const struct {
+	const char *name;
+	size_t offset;
+	bool scanned;
+} course_columns[] = {
+#define COLUMN(field, scanned) { #field, offsetof(struct study_bin, field), scanned }
+	COLUMN(reports, false),
+	COLUMN(report_ns_sum, false),
+	COLUMN(report_ns_max, false),
+	COLUMN(windows, false),
+	COLUMN(repins, false),
+	COLUMN(pages_pinned, false),
+	COLUMN(windows_clean, true),
+	COLUMN(dirty_bytes, true),
+#undef COLUMN
+};
+
+static json_t *course_column(const struct study *s, const struct study_row *row, size_t column,
+			     int *err)
 {
 	json_t *a = json_array();
 	size_t b;
 
 	for (b = 0; row->bins && b < s->n_bins; b++) {
 		const struct study_bin *bin = &row->bins[b];
-		json_t *o;
+		__u64 v = *(const __u64 *)((const char *)bin + course_columns[column].offset);
 
-		if (!bin->seen)
-			continue;
-		o = json_object();
-		put(o, "bin", integer(b), err);
-		put(o, "seconds", json_real(bin->seconds), err);
-		put(o, "reports", integer(bin->reports), err);
-		put(o, "report_ns_sum", integer(bin->report_ns_sum), err);
-		put(o, "report_ns_max", integer(bin->report_ns_max), err);
-		put(o, "windows", integer(bin->windows), err);
-		put(o, "repins", integer(bin->repins), err);
-		put(o, "pages_pinned", integer(bin->pages_pinned), err);
-		if (s->last->tier >= IOVAB_TIER_DENSITY && !bin->dirty_unknown) {
-			put(o, "windows_clean", integer(bin->windows_clean), err);
-			put(o, "dirty_bytes", integer(bin->dirty_bytes), err);
-		}
-		append(a, o, err);
+		if (bin->seen)
+			append(a, course_columns[column].scanned && bin->dirty_unknown ?
+			       json_null() : integer(v), err);
 	}
 	return a;
+}
+
+static json_t *course_object(const struct study *s, const struct study_row *row, int *err)
+{
+	json_t *o = json_object(), *bins = json_array(), *seconds_seen = json_array();
+	size_t b, i;
+
+	for (b = 0; row->bins && b < s->n_bins; b++) {
+		if (!row->bins[b].seen)
+			continue;
+		append(bins, integer(b), err);
+		append(seconds_seen, json_real(row->bins[b].seconds), err);
+	}
+	put(o, "bin", bins, err);
+	put(o, "seconds", seconds_seen, err);
+	for (i = 0; i < sizeof(course_columns) / sizeof(course_columns[0]); i++)
+		if (!course_columns[i].scanned || s->last->tier >= IOVAB_TIER_DENSITY)
+			put(o, course_columns[i].name, course_column(s, row, i, err), err);
+	return o;
 }
 
 static json_t *counts_array(const __u64 *counts, size_t n, int *err)
@@ -211,6 +284,8 @@ static json_t *counts_array(const __u64 *counts, size_t n, int *err)
 	json_t *a = json_array();
 	size_t i;
 
+	while (n && !counts[n - 1])
+		n--;
 	for (i = 0; i < n; i++)
 		append(a, integer(counts[i]), err);
 	return a;
@@ -219,7 +294,7 @@ static json_t *counts_array(const __u64 *counts, size_t n, int *err)
 static void put_charts(json_t *o, const struct study *s, const struct iovab_row *row,
 		       const struct study_row *known, int *err)
 {
-	put(o, "course", course_array(s, known, err), err);
+	put(o, "course", course_object(s, known, err), err);
 	if (row->heat.valid)
 		put(o, "heat", heat_object(s, known, &row->heat, err), err);
 	put(o, "report_histogram", counts_array(row->total.report_hist, IOVAB_HIST_BUCKETS, err), err);
