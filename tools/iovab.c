@@ -69,6 +69,7 @@ static const struct command {
 	{ "replay", "show a recording as iovabtop showed it live", command__replay },
 	{ "report", "tell what a recording says", command__report },
 	{ "diff", "compare two recordings, figure by figure", command__diff },
+	{ "export", "write a recording as a trace for Perfetto", command__export },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
