@@ -13,13 +13,12 @@
  *   alloc          iova_bitmap_alloc  exit: it failed (eager), a report begins (lazy)
  *   pin (lazy)     pin_user_pages_fast    entry and exit, if the pages are a report's
  *   unpin (lazy)   unpin_user_pages   entry, likewise: the window ends
- *   for_each       iova_bitmap_for_each   entry: client and device
+ *   for_each       iova_bitmap_for_each   entry: the client
  *                                         exit: the report's result
  *   set            iova_bitmap_set    entry: a mark (tier sets)
  *   free           iova_bitmap_free   entry: the last window and the report end
  *
- * Every program but the one on set is timed by itself, so that what watching
- * costs is known without asking the kernel to time all BPF programs there are.
+ * Device, HWPT and phase come from the clients' ioctls: vfio.bpf.c, iommufd.bpf.c.
  *
  * Arguments are read with bpf_get_func_arg where the verifier of older kernels
  * would refuse the pointer type.
@@ -172,7 +171,7 @@ static __always_inline void handle_unpin(int n)
 		window_end(n, r, SCAN_UNPIN);
 }
 
-static __always_inline void handle_for_each_entry(const void *obj, __u64 opaque, __u64 fn)
+static __always_inline void handle_for_each_entry(const void *obj, __u64 fn)
 {
 	int n = slot_find(key_of(obj));
 	struct report *r;
@@ -181,7 +180,7 @@ static __always_inline void handle_for_each_entry(const void *obj, __u64 opaque,
 		return;
 	r = report_at(n);
 	if (r)
-		report_identify(r, slot_at(n), opaque, fn);
+		report_identify(r, slot_at(n), fn);
 }
 
 static __always_inline void handle_for_each_exit(const void *obj, int err)
@@ -327,11 +326,10 @@ int unpin_entry(__u64 *ctx)
 SEC("?fentry/iova_bitmap_for_each")
 int for_each_entry(__u64 *ctx)
 {
-	__u64 now = bpf_ktime_get_ns(), opaque = 0, fn = 0;
+	__u64 now = bpf_ktime_get_ns(), fn = 0;
 
-	bpf_get_func_arg(ctx, 1, &opaque);
 	bpf_get_func_arg(ctx, 2, &fn);
-	handle_for_each_entry((void *)ctx[0], opaque, fn);
+	handle_for_each_entry((void *)ctx[0], fn);
 	cost_add(now);
 	return 0;
 }

@@ -40,6 +40,10 @@ struct iova_bitmap {
 	unsigned long length;
 } __reloc;
 
+struct page {
+	unsigned long flags;
+} __reloc;
+
 struct kobject {
 	const char *name;
 } __reloc;
@@ -53,15 +57,104 @@ struct device {
 	struct device_driver *driver;
 } __reloc;
 
-struct vfio_device {
-	struct device *dev;
-	struct device device;
+struct file {
+	void *private_data;
 } __reloc;
 
 struct task_struct {
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	char comm[IOVAB_COMM_LEN];
+} __reloc;
+
+struct list_head {
+	struct list_head *next;
+} __reloc;
+
+/* --- drivers/vfio --- */
+
+struct vfio_device {
+	struct device *dev;
+	struct device device;
+} __reloc;
+
+/* 6.2 ("vfio: Accept vfio device file in the KVM facing kAPI" and before it): a file's private data. */
+struct vfio_device_file {
+	struct vfio_device *device;
+} __reloc;
+
+/* enum vfio_device_mig_state as of 6.2; Debian 12's headers end before these. */
+enum {
+	STATE_PRE_COPY = 6,
+	STATE_PRE_COPY_P2P = 7,
+};
+
+/* --- drivers/iommu/iommufd --- */
+
+struct xarray {
+	void *xa_head;
+} __reloc;
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+} __reloc;
+
+struct iommufd_ctx {
+	struct xarray objects;		/* struct iommufd_object, by id */
+} __reloc;
+
+/* The numbers differ from kernel to kernel. */
+enum iommufd_object_type {
+	IOMMUFD_OBJ_DEVICE = 1,
+	IOMMUFD_OBJ_HWPT_NESTED = 3,
+};
+
+/* The head of each of iommufd's objects. */
+struct iommufd_object {
+	enum iommufd_object_type type;
+	unsigned int id;
+} __reloc;
+
+struct iommufd_hw_pagetable {
+	struct iommufd_object obj;
+} __reloc;
+
+struct iommufd_hwpt_nested {
+	struct iommufd_hw_pagetable *parent;
+} __reloc;
+
+/* A device is attached as its group is: at first to one HWPT ... */
+struct iommufd_group {
+	struct iommufd_hw_pagetable *hwpt;
+	struct list_head device_list;
+} __reloc;
+
+/* ... and since attachments are by PASID to one a PASID, each with its devices. */
+struct iommufd_group___pasid {
+	struct xarray pasid_attach;	/* struct iommufd_attach, by PASID */
+} __reloc;
+
+struct iommufd_attach {
+	struct iommufd_hw_pagetable *hwpt;
+	struct xarray device_array;	/* by id of the device's object */
+} __reloc;
+
+struct iommufd_device {
+	struct iommufd_object obj;
+	struct iommufd_group *igroup;
+	struct list_head group_item;
+	struct device *dev;
+} __reloc;
+
+/* An ioctl of iommufd: the command's structure is a copy in the kernel. */
+struct iommufd_ucmd {
+	struct iommufd_ctx *ictx;
+	void *cmd;
+} __reloc;
+
+struct iommu_hwpt_get_dirty_bitmap {
+	__u32 hwpt_id;
 } __reloc;
 
 #endif /* IOVAB_BPF_KERNEL_H */

@@ -15,6 +15,10 @@
  * lies past the window's end, and all of a mark that begins before the window;
  * on a lazy one, from where a pin failed on, and all of a mark that begins
  * before the range.
+ *
+ * A mark of length 0 covers nothing. What kernels make of it depends on where it
+ * is: nothing, a bit, a page of bits, an endless loop. It is counted as such, and
+ * user space calls the figures that it may have touched unknown.
  */
 #ifndef IOVAB_BPF_MARK_H
 #define IOVAB_BPF_MARK_H
@@ -115,6 +119,75 @@ static __always_inline void mark_stray(struct report *r, __u64 first_page, __u64
 	r->stray_past = last_page + 1;
 }
 
+/* Pages that the report lost, for whatever reason. */
+static __always_inline __u64 marks_lost(const struct report *r)
+{
+	__u64 pages = 0;
+	__u32 i;
+
+	for (i = 0; i < IOVAB_LOST_REASONS; i++)
+		pages += r->lost_pages[i];
+	return pages;
+}
+
+/* @pages from @first_page on, inside the range, did not reach the bitmap. */
+static __always_inline void mark_lost(struct report *r, enum iovab_lost why, __u64 first_page,
+				      __u64 pages)
+{
+	if (!marks_lost(r))
+		r->lost_page = first_page;
+	r->lost_pages[why] += pages;
+}
+
+/*
+ * An eager kernel's index of a mark that begins @pages_below pages before the
+ * window wraps around. It is dropped as too high, unless the bitmap does not begin
+ * on a CPU page and the part of that page before it has room for all these pages:
+ * then the index's upper half is cut off, and the kernel writes from there on.
+ */
+static __always_inline bool mark_wraps(const struct report *r, __u64 pages_below)
+{
+	__u64 offset = r->window_addr & ((1ULL << cpu_page_shift) - 1);
+
+	return r->page_shift + cpu_page_shift + 3 <= 32 && pages_below <= offset * 8;
+}
+
+/* Bits @from to @to before the bitmap (1: the last one before it) were written. */
+static __always_inline void mark_stray_before(struct report *r, __u64 from, __u64 to)
+{
+	if (to <= r->stray_before)
+		return;
+	if (from <= r->stray_before)
+		from = r->stray_before + 1;
+	r->stray_bits += to - from + 1;
+	r->stray_before = to;
+}
+
+/*
+ * Such a mark that wraps and ends inside the range, at @last_page, sets all bits
+ * from its first one to the end of that CPU page of bitmap, marked or not.
+ */
+static __always_inline void mark_wrapped(struct iovab_slot *s, struct report *r, __u64 pages_below,
+					 __u64 last_page)
+{
+	__u64 range_pages = ((r->length - 1) >> r->page_shift) + 1;
+	__u64 offset = r->window_addr & ((1ULL << cpu_page_shift) - 1);
+	__u64 past = (8ULL << cpu_page_shift) - offset * 8;	/* the page's end, as a page */
+
+	r->wild_marks++;
+	mark_stray_before(r, 1, pages_below);
+	if (past > range_pages)
+		mark_stray(r, range_pages, past - 1);
+	if (last_page >= range_pages) {
+		r->overshoot_pages += last_page - range_pages + 1;
+		last_page = range_pages - 1;
+	}
+	s->marked_pages += last_page + 1;
+	r->run_pages += last_page + 1;
+	if (last_page >= past)
+		mark_lost(r, IOVAB_LOST_WINDOW, past, last_page - past + 1);
+}
+
 /* The pages of [start, last], which is not empty, go to marked, lost and overshoot. */
 static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 				       __u64 start, __u64 last)
@@ -126,12 +199,21 @@ static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 
 	if (below) {
 		__u64 below_last = last < r->iova ? last : r->iova - 1;
+		/* pages before the base are counted from the base down, from 1 on */
+		__u64 from = ((r->iova - 1 - below_last) >> r->page_shift) + 1;
+		__u64 to = ((r->iova - 1 - start) >> r->page_shift) + 1;
+		bool wraps = !lazy && !r->window_page && mark_wraps(r, to);
 
-		/* pages before the base are counted from the base down */
-		r->overshoot_pages += ((r->iova - 1 - start) >> r->page_shift) -
-				      ((r->iova - 1 - below_last) >> r->page_shift) + 1;
-		if (last < r->iova)
+		r->overshoot_pages += to - from + 1;
+		if (last < r->iova) {
+			if (wraps)
+				mark_stray_before(r, from, to);
 			return;
+		}
+		if (wraps) {
+			mark_wrapped(s, r, to, (last - r->iova) >> r->page_shift);
+			return;
+		}
 	} else {
 		first_page = (start - r->iova) >> r->page_shift;
 	}
@@ -149,11 +231,18 @@ static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 	pages = last_page - first_page + 1;
 	s->marked_pages += pages;
 	r->run_pages += pages;
-	if (below || (!lazy && first_page < r->window_page))
-		r->lost_pages += pages;
-	else if (!lazy && last_page >= window_past)
-		r->lost_pages += last_page - (first_page > window_past ?
-					      first_page : window_past) + 1;
+	if (lazy) {
+		if (below)
+			mark_lost(r, IOVAB_LOST_BELOW, first_page, pages);
+		return;
+	}
+	if (below || first_page < r->window_page) {
+		mark_lost(r, IOVAB_LOST_WINDOW, first_page, pages);
+	} else if (last_page >= window_past) {
+		if (first_page < window_past)
+			first_page = window_past;
+		mark_lost(r, IOVAB_LOST_WINDOW, first_page, last_page - first_page + 1);
+	}
 }
 
 /* A mark that is not of the series that goes on. */
@@ -166,9 +255,13 @@ static __always_inline void mark_apart(struct iovab_slot *s, struct report *r, _
 	if (last < start)
 		last = ~0ULL;		/* runs off the address space */
 	if (!length) {
-		s->set_calls++;		/* marks nothing: only the call counts */
+		s->set_calls++;
+		r->empty_marks++;
+		r->wild_marks++;
+		r->mark_empty = 1;
 		return;
 	}
+	r->mark_empty = 0;
 	mark_order(s, r, start, last);
 	s->mark_length = length;
 	s->page_mask = (1ULL << r->page_shift) - 1;
@@ -214,7 +307,10 @@ static __always_inline bool mark_in_series(struct iovab_slot *s, __u64 start, __
 	return true;
 }
 
-/* The mark whose set is running: the last one that was counted. False: it is before the range. */
+/*
+ * The mark whose set is running: the last one that was counted. False: it is before
+ * the range, or is empty.
+ */
 static __always_inline bool mark_current(const struct iovab_slot *s, const struct report *r,
 					 __u64 *first_page, __u64 *last_page)
 {
@@ -224,7 +320,7 @@ static __always_inline bool mark_current(const struct iovab_slot *s, const struc
 		start = s->next - s->mark_length;
 		last = s->next - 1;
 	}
-	if (start < r->iova)
+	if (start < r->iova || r->mark_empty)
 		return false;
 	*first_page = (start - r->iova) >> r->page_shift;
 	*last_page = (last - r->iova) >> r->page_shift;
@@ -245,7 +341,7 @@ static __always_inline void mark_pin_failed(struct iovab_slot *s, struct report 
 	if (last >= range_pages)
 		last = range_pages - 1;
 	if (last >= first)
-		r->lost_pages += last - first + 1;
+		mark_lost(r, IOVAB_LOST_PIN, first, last - first + 1);
 }
 
 /*

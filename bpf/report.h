@@ -8,9 +8,10 @@
  * can end at once on two CPUs, so these additions are atomic; they happen once
  * a report.
  *
- * Which device a report is for is known from the moment for_each is called. A
- * report whose alloc failed never gets there: it is counted for its process,
- * with client and device unknown.
+ * Which device or HWPT a report is for is what its thread asked the client for
+ * (caller.h), and the client is also told by the function that for_each calls.
+ * Where the two contradict each other, or where the client's programs are not
+ * there, only that function is believed, and device and HWPT are unknown.
  */
 #ifndef IOVAB_BPF_REPORT_H
 #define IOVAB_BPF_REPORT_H
@@ -34,6 +35,25 @@ static __always_inline void report_owner(struct report *r)
 	r->key.pid = bpf_get_current_pid_tgid() >> 32;
 	r->key.owner_start_ns = BPF_CORE_READ(leader, start_boottime);
 	bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), &leader->comm);
+}
+
+/* Takes down whom the thread asks for. */
+static __always_inline void report_caller(struct report *r)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	const struct caller *c = bpf_map_lookup_elem(&callers, &thread);
+
+	if (!c)
+		return;
+	r->key.client = c->client;
+	r->key.context = c->context;
+	r->key.hwpt = c->hwpt;
+	r->phase = c->phase;
+	if (c->name_cut)
+		count(&losses.names_cut);
+	__builtin_memcpy(r->key.device, c->device, sizeof(r->key.device));
+	__builtin_memcpy(r->driver, c->driver, sizeof(r->driver));
+	__builtin_memcpy(r->vfio, c->vfio, sizeof(r->vfio));
 }
 
 /* Claims a slot for an object (@key stands for it) that is new, and takes down what it says of itself. */
@@ -62,11 +82,11 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
 	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
 	r->serial = __sync_fetch_and_add(&last_serial, 1);
-	if (lazy) {
-		r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
+	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
+	if (lazy)
 		bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY);
-	}
 	report_owner(r);
+	report_caller(r);
 
 	s = slot_at(n);
 	s->next = IOVAB_NO_SERIES;
@@ -107,26 +127,31 @@ static __always_inline struct iovab_source *report_source(struct report *r)
 	return src;
 }
 
-/* The client is told by the function that for_each is to call, never guessed. */
-static __always_inline void report_identify(struct report *r, struct iovab_slot *s,
-					    __u64 opaque, __u64 fn)
+/* Whom the function that for_each is to call belongs to. */
+static __always_inline __u8 client_of(__u64 fn)
 {
-	struct vfio_device *vdev = (void *)opaque;
+	if (fn && fn == vfio_callback)
+		return IOVAB_CLIENT_VFIO;
+	if (fn && fn == iommufd_callback)
+		return IOVAB_CLIENT_IOMMUFD;
+	return IOVAB_CLIENT_UNKNOWN;
+}
+
+/* for_each is called: what the caller said of itself is held against it. */
+static __always_inline void report_identify(struct report *r, struct iovab_slot *s, __u64 fn)
+{
+	__u8 client = client_of(fn);
 	struct iovab_source *src;
-	const char *name;
 
-	if (!fn || fn != vfio_callback)
-		return;
-	r->key.client = IOVAB_CLIENT_VFIO;
-	name = BPF_CORE_READ(vdev, dev, kobj.name);
-	if (bpf_probe_read_kernel_str(r->key.device, sizeof(r->key.device), name) ==
-	    sizeof(r->key.device))
-		count(&losses.names_cut);
-	name = BPF_CORE_READ(vdev, dev, driver, name);
-	bpf_probe_read_kernel_str(r->driver, sizeof(r->driver), name);
-	name = BPF_CORE_READ(vdev, device.kobj.name);
-	bpf_probe_read_kernel_str(r->vfio, sizeof(r->vfio), name);
-
+	if (client != IOVAB_CLIENT_UNKNOWN && client != r->key.client) {
+		r->key.client = client;
+		r->key.context = 0;
+		r->key.hwpt = 0;
+		r->phase = IOVAB_PHASE_UNKNOWN;
+		__builtin_memset(r->key.device, 0, sizeof(r->key.device));
+		__builtin_memset(r->driver, 0, sizeof(r->driver));
+		__builtin_memset(r->vfio, 0, sizeof(r->vfio));
+	}
 	src = report_source(r);
 	if (src)
 		s->source_id = src->id;
@@ -193,8 +218,12 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 		return;
 	add(&src->set_calls, s->set_calls);
 	add(&src->marked_bytes, s->marked_pages << r->page_shift);
-	add(&src->lost_bytes, r->lost_pages << r->page_shift);
+	add(&src->lost_bytes, marks_lost(r) << r->page_shift);
+	for (i = 0; i < IOVAB_LOST_REASONS; i++)
+		add(&src->lost_by[i], r->lost_pages[i] << r->page_shift);
 	add(&src->stray_bits, r->stray_bits);
+	add(&src->empty_marks, r->empty_marks);
+	add(&src->wild_marks, r->wild_marks);
 	add(&src->overshoot_bytes, r->overshoot_pages << r->page_shift);
 	add(&src->marks_descending, s->descending);
 	add(&src->marks_overlapping, s->overlapping);
@@ -207,8 +236,9 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
 					const struct iovab_slot *s, __u64 now)
 {
 	__u64 ns = now - s->start_ns - r->own_ns;
-	__u32 b = iovab_hist_index(ns);
+	__u32 b = iovab_hist_index(ns), phase = r->phase;
 
+	src->last_phase = phase;
 	src->last_iova = r->iova;
 	src->last_length = r->length;
 	src->last_page_size = 1ULL << r->page_shift;
@@ -216,6 +246,10 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
 	add(&src->reports, 1);
 	add(&src->report_errors, !!r->failed);
 	add(&src->range_bytes, r->length);
+	if (phase < IOVAB_PHASES) {
+		add(&src->phase_reports[phase], 1);
+		add(&src->phase_ns[phase], ns);
+	}
 	add(&src->report.sum_ns, ns);
 	lower(&src->report.min_ns, ns);
 	raise(&src->report.max_ns, ns);
@@ -243,7 +277,7 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->length = r->length;
 	e->page_size = 1ULL << r->page_shift;
 	e->error = r->failed;
-	e->phase = 0;
+	e->phase = r->phase;
 	__builtin_memset(e->pad, 0, sizeof(e->pad));
 	e->windows = r->windows;
 	e->windows_clean = r->windows_clean;
@@ -255,9 +289,13 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->dirty_pages = r->dirty_pages;
 	e->set_calls = s->set_calls;
 	e->marked_pages = s->marked_pages;
-	e->lost_pages = r->lost_pages;
+	e->lost_pages = marks_lost(r);
 	e->overshoot_pages = r->overshoot_pages;
 	e->stray_bits = r->stray_bits;
+	e->empty_marks = r->empty_marks;
+	e->wild_marks = r->wild_marks;
+	__builtin_memcpy(e->lost_by, r->lost_pages, sizeof(e->lost_by));
+	e->lost_iova = r->iova + (r->lost_page << r->page_shift);
 	bpf_ringbuf_submit(e, 0);
 }
 
@@ -281,7 +319,8 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	} else {
 		count(&losses.sources_full);
 	}
-	if (want_events)
+	/* one in trouble is told singly, whoever reads */
+	if (want_events || marks_lost(r) || r->stray_bits)
 		report_announce(r, s, src, now);
 	if (lazy) {
 		window_forget(r);

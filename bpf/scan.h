@@ -3,9 +3,12 @@
  * The scan: count the bits of a window's part of the user bitmap.
  *
  * It runs in the task that called the report, so the bitmap's user address is
- * good, and while the window is pinned its pages are there: a copy that must
- * not fault succeeds. If user space unmapped the bitmap meanwhile the copy
- * fails; then the scan says so and nothing is concluded from it.
+ * good, and while the window is pinned its pages are there. Still a copy that must
+ * not fault can fail: another thread's munmap next to the bitmap splits a huge page
+ * and takes its mapping away for a moment, or user space has unmapped the bitmap
+ * itself. Then, as long as the window is pinned, its pages are read where the kernel
+ * maps all memory. What cannot be read in this way either is not concluded from: the
+ * scan says that it failed.
  *
  * The bitmap is copied a chunk at a time (a power of two from 64 bytes to a
  * page, so that each chunk falls into one cell of the heat strip), and the
@@ -22,7 +25,6 @@
 #define GROUP_BYTES	64
 #define CHUNK_BYTES	4096
 #define CHUNK_GROUPS	(CHUNK_BYTES / GROUP_BYTES)
-#define READ_TRIES	4
 
 /*
  * A buffer for each program that scans and each CPU. A program never runs
@@ -33,6 +35,7 @@ enum scan_user { SCAN_PIN_ENTRY, SCAN_PIN_EXIT, SCAN_UNPIN, SCAN_FREE, SCAN_USER
 
 struct chunk {
 	__u64 word[CHUNK_BYTES / 8];
+	__u64 spare[CHUNK_BYTES / 8];	/* so that a read of a chunk may begin anywhere in it */
 };
 
 struct {
@@ -106,17 +109,59 @@ static __always_inline void mask_tail(struct chunk *c, __u32 bits)
 		c->word[word] &= (1ULL << (bits % 64)) - 1;
 }
 
-/*
- * Pinned memory stays where it is, but its page table entry may be out for a
- * moment, while the memory manager finds that it cannot move the page.
- */
-static __always_inline long read_chunk(struct chunk *c, __u32 bytes, __u64 addr)
+/* The kernel's own address of a page of memory; 0: it is not known how to tell. */
+static __always_inline __u64 page_address(__u64 page)
 {
-	long err = -1;
-	int i;
+	__u64 direct = 0, map = 0;
 
-	for (i = 0; i < READ_TRIES && err; i++)
-		err = bpf_probe_read_user(c, bytes, (void *)addr);
+	if (!direct_map_var || !page_map_var)
+		return 0;
+	bpf_probe_read_kernel(&direct, sizeof(direct), (void *)direct_map_var);
+	bpf_probe_read_kernel(&map, sizeof(map), (void *)page_map_var);
+	if (!direct || !map || page < map)
+		return 0;
+	return direct + ((page - map) / bpf_core_type_size(struct page) << cpu_page_shift);
+}
+
+/* Reads @bytes of pinned page @index of the window's, from @offset on. */
+static __always_inline long read_page(const struct report *r, void *to, __u64 bytes, __u64 index,
+				      __u64 offset)
+{
+	__u64 page = 0, addr;
+
+	if (bpf_probe_read_kernel(&page, sizeof(page), (void *)(r->page_array + index * 8)))
+		return -1;
+	addr = page_address(page);
+	return addr ? bpf_probe_read_kernel(to, bytes, (void *)(addr + offset)) : -1;
+}
+
+/* Reads from the pages that are pinned; a chunk lies in one of them or in two. */
+static __always_inline long read_pinned(const struct report *r, struct chunk *c, __u32 bytes,
+					__u64 addr)
+{
+	__u64 page_mask = (1ULL << cpu_page_shift) - 1, offset = addr & page_mask;
+	__u64 index = (addr - (r->window_addr & ~page_mask)) >> cpu_page_shift;
+	__u64 left = page_mask + 1 - offset;
+	__u64 part = left < bytes ? left : bytes, rest = bytes - part;
+
+	/* what is checked is what is used: the verifier does not see it through a copy */
+	asm volatile("" : "+r"(part));
+	asm volatile("" : "+r"(rest));
+	if (part > CHUNK_BYTES || rest > CHUNK_BYTES)
+		return -1;
+	if (read_page(r, c->word, part, index, offset))
+		return -1;
+	return rest ? read_page(r, (void *)c->word + part, rest, index + 1, 0) : 0;
+}
+
+static __always_inline long read_chunk(const struct scan *s, struct chunk *c, __u32 bytes,
+				       __u64 addr)
+{
+	long err = bpf_probe_read_user(c, bytes, (void *)addr);
+
+	/* at an eager kernel's next pin the window before is unpinned already */
+	if (err && s->user != SCAN_PIN_ENTRY)
+		err = read_pinned(s->r, c, bytes, addr);
 	return err;
 }
 
@@ -139,7 +184,7 @@ static long scan_chunk(__u32 index, struct scan *s)
 	bytes = (bits + 7) / 8;
 	if (bytes > CHUNK_BYTES)
 		return 1;
-	if (read_chunk(c, bytes, s->addr + first / 8)) {
+	if (read_chunk(s, c, bytes, s->addr + first / 8)) {
 		s->failed = true;
 		return 1;
 	}

@@ -19,6 +19,7 @@
 #ifndef IOVAB_BPF_STATE_H
 #define IOVAB_BPF_STATE_H
 
+#include "caller.h"
 #include "iovab.h"
 #include "kernel.h"
 
@@ -33,9 +34,10 @@ struct report {
 	__u64 iova;		/* the range */
 	__u64 length;
 	__u64 bitmap_addr;	/* user address of the bitmap */
-	__u64 page_array;	/* where the kernel keeps the pinned pages: stands for us in pins */
+	__u64 page_array;	/* where the kernel keeps the pinned pages; lazy: stands for us in pins */
 	__u32 page_shift;
-	__u32 failed;		/* errno that came out of alloc, a pin or for_each; 0: none */
+	__u16 failed;		/* errno that came out of alloc, a pin or for_each; 0: none */
+	__u16 phase;		/* enum iovab_phase */
 
 	__u64 pin_start_ns;
 	__u64 own_ns;		/* spent in our scans: not the report's latency */
@@ -56,13 +58,18 @@ struct report {
 	__u64 windows;
 	__u64 windows_clean;
 	__u64 repins;
-	__u64 lost_pages;
+	__u64 lost_pages[IOVAB_LOST_REASONS];
+	__u64 lost_page;	/* the first that was lost, if any was */
 	__u64 overshoot_pages;
+	__u64 empty_marks;	/* of length 0 */
+	__u64 wild_marks;	/* that set bits which are not theirs; the empty ones too */
+	__u64 mark_empty;	/* the last mark was one of length 0 */
 	__u64 run_pages;	/* outside of a series: of the run that goes on */
 	__u64 prev_start;	/* likewise: the mark before, its first byte and its last */
 	__u64 prev_last;
 	__u64 stray_bits;
 	__u64 stray_past;	/* one past the last stray bit, as a page */
+	__u64 stray_before;	/* how many bits before the bitmap were reached */
 	__u64 pages_pinned;
 	__u64 pin_failures;
 	__u64 scan_skipped;
@@ -84,12 +91,17 @@ const volatile bool lazy;			/* the generation; else eager */
 const volatile __u32 index_bytes = 8;		/* of user bitmap that an index counts */
 const volatile __u32 cpu_page_shift = 12;
 const volatile bool want_events;		/* somebody reads the ring */
+/*
+ * Where the kernel keeps the addresses at which it maps all memory, and has all its
+ * struct pages in one array; 0: this kernel has no such variables.
+ */
+const volatile __u64 direct_map_var, page_map_var;
 
 /*
- * The callback that VFIO hands to for_each, which tells its reports from
- * others'. User space looks it up, again when the module comes; 0: not known.
+ * The callback that a client hands to for_each, which tells its reports from
+ * others'. User space looks them up, again when a module comes; 0: not known.
  */
-__u64 vfio_callback;
+__u64 vfio_callback, iommufd_callback;
 
 /* Losses that the programs see themselves; user space adds the others. */
 struct iovab_losses losses;
@@ -144,25 +156,6 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct iovab_cost);
-} cost SEC(".maps");
-
-/* A program that began at @start_ns ends. */
-static __always_inline void cost_add(__u64 start_ns)
-{
-	__u32 zero = 0;
-	struct iovab_cost *c = bpf_map_lookup_elem(&cost, &zero);
-
-	if (!c)
-		return;
-	c->run_ns += bpf_ktime_get_ns() - start_ns;
-	c->runs++;
-}
 
 static __always_inline void count(__u64 *counter)
 {

@@ -24,6 +24,7 @@
 #define IOVAB_DRIVER_LEN	32
 #define IOVAB_VFIO_LEN		16	/* "vfio4294967" fits */
 #define IOVAB_COMM_LEN		16	/* TASK_COMM_LEN */
+#define IOVAB_HWPT_DEVICES	16	/* devices of a HWPT that are named */
 
 #define IOVAB_MAX_SOURCES	2048	/* rows: device x owner */
 #define IOVAB_MAX_STARTS	65536	/* windows with a first page of their own, in flight */
@@ -68,6 +69,14 @@ enum iovab_phase {
 	IOVAB_PHASES
 };
 
+/* Why marks inside the range did not reach the bitmap. */
+enum iovab_lost {
+	IOVAB_LOST_WINDOW = 0,	/* eager: outside of the window that was pinned */
+	IOVAB_LOST_PIN = 1,	/* lazy: the bitmap could not be pinned */
+	IOVAB_LOST_BELOW = 2,	/* lazy: a mark that begins before the range goes whole */
+	IOVAB_LOST_REASONS
+};
+
 /*
  * Latency histograms are log-linear: every power of two of nanoseconds is cut
  * into 1 << IOVAB_HIST_SUB_BITS buckets of equal width, so a bucket is at most
@@ -98,12 +107,29 @@ enum iovab_phase {
 
 struct iovab_source_key {
 	__u64 owner_start_ns;	/* CLOCK_BOOTTIME when the owner process started */
+	__u64 context;		/* iommufd: stands for its context, in which ids are unique */
 	__u32 pid;		/* thread group id in the initial pid namespace */
 	__u32 hwpt;		/* iommufd: id of the HWPT, else 0 */
 	__u8 client;		/* enum iovab_client */
 	__u8 implementation;	/* enum iovab_implementation */
 	__u8 pad[6];
 	char device[IOVAB_DEVICE_LEN];	/* kernel's device name; "" if unknown */
+};
+
+/* A HWPT, and the devices that were attached to it when its last report began. */
+struct iovab_hwpt_key {
+	__u64 context;		/* as in struct iovab_source_key */
+	__u32 hwpt;
+	__u32 pad;
+};
+
+struct iovab_hwpt {
+	__u32 attached;		/* so many devices; the first of them are named */
+	__u32 unknown;		/* 1: the kernel's lists could not be followed to their end */
+	struct {
+		char device[IOVAB_DEVICE_LEN];
+		char driver[IOVAB_DRIVER_LEN];
+	} named[IOVAB_HWPT_DEVICES];
 };
 
 /* Counts of a latency; the extremes are exact, the rest is in the buckets. */
@@ -123,7 +149,7 @@ struct iovab_latency {
 struct iovab_source {
 	__u64 folds_done;
 	__u32 id;		/* unique while the programs are loaded, from 1 on */
-	__u32 pad;
+	__u32 last_phase;	/* enum iovab_phase, of the last report that ended */
 	char driver[IOVAB_DRIVER_LEN];
 	char vfio[IOVAB_VFIO_LEN];
 	char comm[IOVAB_COMM_LEN];	/* of the owner's main thread */
@@ -142,6 +168,8 @@ struct iovab_source {
 	__u64 repins;
 	__u64 pages_pinned;	/* CPU pages of bitmap */
 	__u64 pin_failures;
+	__u64 phase_reports[IOVAB_PHASES];	/* reports, by phase */
+	__u64 phase_ns[IOVAB_PHASES];		/* and what they took */
 
 	/* tier density */
 	__u64 windows_clean;
@@ -152,8 +180,11 @@ struct iovab_source {
 	__u64 set_calls;
 	__u64 marked_bytes;
 	__u64 lost_bytes;
+	__u64 lost_by[IOVAB_LOST_REASONS];	/* lost_bytes, by reason */
 	__u64 overshoot_bytes;
-	__u64 stray_bits;
+	__u64 stray_bits;	/* but for what empty marks did */
+	__u64 empty_marks;	/* of length 0: the kernel may set any bits for them */
+	__u64 wild_marks;	/* for which it sets bits that are not theirs: the empty ones too */
 	__u64 marks_ascending;	/* began at or after the end of the mark before */
 	__u64 marks_descending;	/* ended at or before the start of the mark before */
 	__u64 marks_overlapping;	/* touched the mark before; the rest is first marks */
@@ -228,8 +259,8 @@ struct iovab_slot {
 };
 
 /*
- * What the ring buffer carries, when somebody asked for it. Each event begins
- * with its kind. A report's windows come before the report itself.
+ * What the ring buffer carries: what somebody asked for, and in the tier sets
+ * each report that lost marks or overwrote memory. Each event begins with its kind. A report's windows come before the report itself.
  */
 enum iovab_event_kind {
 	IOVAB_EVENT_WINDOW = 1,
@@ -270,7 +301,7 @@ struct iovab_report_event {
 	__u64 length;
 	__u64 page_size;
 	__u32 error;		/* errno that came out of alloc, a pin or for_each; 0: none */
-	__u8 phase;		/* 0: not known */
+	__u8 phase;		/* enum iovab_phase */
 	__u8 pad[3];
 	__u64 windows;
 	__u64 windows_clean;
@@ -285,6 +316,10 @@ struct iovab_report_event {
 	__u64 lost_pages;
 	__u64 overshoot_pages;
 	__u64 stray_bits;
+	__u64 empty_marks;
+	__u64 wild_marks;
+	__u64 lost_by[IOVAB_LOST_REASONS];	/* lost_pages, by reason */
+	__u64 lost_iova;	/* where the first mark that was lost was lost, if any was */
 };
 
 /* floor(log2(@v)), 0 for 0, in five steps: BPF has no instruction for it. */
@@ -315,11 +350,11 @@ static inline __attribute__((always_inline)) __u32 iovab_hist_index(__u64 ns)
 	       ((ns >> shift) & ((1 << IOVAB_HIST_SUB_BITS) - 1));
 }
 
-_Static_assert(sizeof(struct iovab_source_key) == 24 + IOVAB_DEVICE_LEN,
+_Static_assert(sizeof(struct iovab_source_key) == 32 + IOVAB_DEVICE_LEN,
 	       "the key has no hidden padding");
 _Static_assert(sizeof(struct iovab_window_event) == 80 + 4 * IOVAB_CELLS,
 	       "the event has no hidden padding");
-_Static_assert(sizeof(struct iovab_report_event) == 72 + 13 * 8,
+_Static_assert(sizeof(struct iovab_report_event) == 72 + 19 * 8,
 	       "the event has no hidden padding");
 _Static_assert(__builtin_offsetof(struct iovab_source, folds_done) == 0 &&
 	       __builtin_offsetof(struct iovab_source, folds_begun) + 8 ==

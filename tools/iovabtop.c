@@ -57,7 +57,7 @@ struct top {
 	struct live *live;	/* NULL in batch mode */
 	const struct iovab_snapshot *snapshot;
 	unsigned long shown;
-	bool told_waiting;
+	bool told_waiting, warned;
 };
 
 #define SETTER(name) \
@@ -179,6 +179,17 @@ static int next_replayed(struct top *t, const struct iovab_facts **facts, struct
 				strerror(-err)) : 0;
 }
 
+/* What works only in part is said once; not into a live screen. */
+static void warn(struct top *t)
+{
+	const char *warning = session__warning(t->session);
+
+	if (!warning || t->warned || t->live)
+		return;
+	fprintf(stderr, "iovabtop: %s\n", warning);
+	t->warned = true;
+}
+
 static int collect(struct top *t, struct iovab_error *e)
 {
 	const struct iovab_facts *facts = NULL;
@@ -192,6 +203,8 @@ static int collect(struct top *t, struct iovab_error *e)
 		return 0;
 	if (!facts)
 		return -1;
+	if (!t->replay)
+		warn(t);
 	facts = filter__apply(t->filter, facts);
 	if (facts)
 		t->snapshot = model__update(t->model, facts);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clients.h"
 #include "identity.h"
 #include "iovab.skel.h"
 
@@ -47,6 +48,7 @@ struct collector {
 	struct iovab_source_key *keys;		/* IOVAB_MAX_SOURCES of each */
 	struct iovab_source *values;
 	struct iovab_source_fact *sources;
+	struct iovab_hwpt *hwpts;		/* likewise, once there is an HWPT; else NULL */
 	struct known *known;			/* n_known of them */
 	size_t n_known;
 	struct iovab_live_fact *live;
@@ -107,6 +109,7 @@ void collector__free(struct collector *c)
 	free(c->keys);
 	free(c->values);
 	free(c->sources);
+	free(c->hwpts);
 	free(c->known);
 	free(c->live);
 	free(c->costs);
@@ -154,7 +157,7 @@ void collector__drain(struct collector *c)
 {
 	struct iovab_bpf *bpf = session__bpf(c->session);
 
-	if (!bpf || !bpf->rodata->want_events)
+	if (!bpf || (!bpf->rodata->want_events && bpf->rodata->tier < IOVAB_TIER_SETS))
 		return;
 	if (!c->ring)
 		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);
@@ -185,10 +188,41 @@ static struct known *get_known(struct collector *c, const struct iovab_source_ke
 	if (k || c->n_known == IOVAB_MAX_SOURCES)
 		return k;
 	k = &c->known[c->n_known++];
+	memset(k, 0, sizeof(*k));
 	k->id = id;
-	k->gone_ns = 0;
 	identity__vm(key->pid, key->owner_start_ns, k->vm, sizeof(k->vm));
 	return k;
+}
+
+static struct iovab_hwpt_key hwpt_key(const struct iovab_source_key *key)
+{
+	return (struct iovab_hwpt_key){ .context = key->context, .hwpt = key->hwpt };
+}
+
+/* The devices of the HWPT of source @i at its last report; NULL: they are unknown, or it has none. */
+static const struct iovab_hwpt *read_hwpt(struct collector *c, size_t i)
+{
+	int map = clients__hwpts(session__clients(c->session));
+	struct iovab_hwpt_key key = hwpt_key(&c->sources[i].key);
+
+	if (!key.hwpt || map < 0)
+		return NULL;
+	if (!c->hwpts)
+		c->hwpts = calloc(IOVAB_MAX_SOURCES, sizeof(*c->hwpts));
+	if (!c->hwpts || bpf_map_lookup_elem(map, &key, &c->hwpts[i]))
+		return NULL;
+	return &c->hwpts[i];
+}
+
+/* What the kernel's maps hold of a source goes. */
+static void forget_source(struct collector *c, int map, const struct iovab_source_key *key)
+{
+	int hwpts = clients__hwpts(session__clients(c->session));
+	struct iovab_hwpt_key hwpt = hwpt_key(key);
+
+	bpf_map_delete_elem(map, key);
+	if (hwpt.hwpt && hwpts >= 0)
+		bpf_map_delete_elem(hwpts, &hwpt);
 }
 
 static bool owner_gone(const struct collector *c, const struct iovab_source_key *key, size_t i)
@@ -246,10 +280,11 @@ static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
 		f->key = c->keys[i];
 		f->counters = c->values[i];
 		memcpy(f->vm, k->vm, sizeof(f->vm));
+		f->hwpt = read_hwpt(c, out);
 		f->owner_gone = k->gone_ns != 0;
 		out++;
 		if (k->gone_ns && c->facts.time_ns - k->gone_ns > LINGER_NS) {
-			bpf_map_delete_elem(map, &c->keys[i]);
+			forget_source(c, map, &c->keys[i]);
 			*k = c->known[--c->n_known];
 		}
 	}
@@ -304,7 +339,8 @@ static void ask_programs(struct collector *c, struct iovab_bpf *bpf, bool marks)
 {
 	struct bpf_program *prog;
 
-	c->facts.losses.recursion_missed = 0;
+	c->facts.losses.recursion_missed =
+		clients__recursion_missed(session__clients(c->session));
 	bpf_object__for_each_program(prog, bpf->obj) {
 		struct bpf_prog_info info = {};
 		__u32 len = sizeof(info);

@@ -52,6 +52,8 @@ static void format_device(char *buf, size_t size, const struct iovab_row *row,
 {
 	if (row->device[0])
 		text__escape_field(buf, size, row->device, cs);
+	else if (row->hwpt && row->n_devices)
+		snprintf(buf, size, "hwpt %u (%u)", row->hwpt, row->n_devices);
 	else if (row->hwpt)
 		snprintf(buf, size, "hwpt %u", row->hwpt);
 	else
@@ -89,6 +91,21 @@ static struct columns_key key_state(const struct iovab_row *row, enum columns_sc
 		.state = IOVAB_VALUE_KNOWN,
 		.number = (double)(strchr(order, columns__state(row)[0]) - order),
 	};
+}
+
+static void format_phase(char *buf, size_t size, const struct iovab_row *row,
+			 enum columns_scope scope, enum text_charset cs)
+{
+	const char *name = model__phase_name(row->phase);
+
+	snprintf(buf, size, "%s", name ? name : units__absent(IOVAB_VALUE_UNKNOWN));
+}
+
+static struct columns_key key_phase(const struct iovab_row *row, enum columns_scope scope)
+{
+	const char *name = model__phase_name(row->phase);
+
+	return string_key(name ? name : "");
 }
 
 static void format_client(char *buf, size_t size, const struct iovab_row *row,
@@ -186,7 +203,7 @@ RATIO_COLUMN(dirty_rate, row->dirty_bytes_per_s, units__bytes_per_second)
 
 static const struct column columns[] = {
 	{ COLUMN(device, 12, 24, 0, WINDOWS), LEFT, .title = "DEVICE",
-	  .help = "the kernel's name of the device, or the number of its HWPT" },
+	  .help = "the kernel's name of the device, or a HWPT's number and how many devices it has" },
 	{ COLUMN(state, 5, 5, 0, WINDOWS), LEFT, .title = "STATE",
 	  .help = "live; idle: no report in the interval; new: first seen; stale: its owner is gone" },
 	{ COLUMN(driver, 13, 16, 17, WINDOWS), LEFT, .title = "DRIVER",
@@ -195,6 +212,8 @@ static const struct column columns[] = {
 	  .help = "the device's name below /dev/vfio/devices" },
 	{ COLUMN(client, 7, 7, 25, WINDOWS), LEFT, .title = "CLIENT",
 	  .help = "who asks for reports: vfio, iommufd or the reference" },
+	{ COLUMN(phase, 9, 9, 19, WINDOWS), LEFT, .title = "PHASE",
+	  .help = "of the migration, when the last report began: precopy or stop-copy" },
 	{ COLUMN(pid, 7, 7, 9, WINDOWS), .right = true, .title = "PID",
 	  .help = "process that owns the device" },
 	{ COLUMN(comm, 15, 15, 12, WINDOWS), LEFT, .title = "COMMAND",
@@ -217,7 +236,7 @@ static const struct column columns[] = {
 	  .help = "times that the kernel pinned a piece of the bitmap" },
 	{ COLUMN(clean, 7, 7, 3, DENSITY), RIGHT, .title = "CLEAN",
 	  .help = "share of the windows in which nothing was dirty" },
-	{ COLUMN(repins, 7, 7, 19, WINDOWS), RIGHT, .title = "REPINS",
+	{ COLUMN(repins, 7, 7, 29, WINDOWS), RIGHT, .title = "REPINS",
 	  .help = "windows that had been pinned before in the same report" },
 	{ COLUMN(pinned, 7, 7, 22, WINDOWS), RIGHT, .title = "PINNED",
 	  .help = "pages of bitmap pinned" },
@@ -384,6 +403,11 @@ void columns__sort(const struct iovab_row **rows, size_t n, const struct column 
 
 	if (n > 1)
 		qsort_r(rows, n, sizeof(*rows), compare_pointers, &by);
+}
+
+bool columns__row_is_bad(const struct iovab_row *row)
+{
+	return row->total.fig[IOVAB_FIG_LOST_BYTES].v || row->total.fig[IOVAB_FIG_STRAY_BITS].v;
 }
 
 bool columns__is_bad(const struct column *column, const struct iovab_row *row,

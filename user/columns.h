@@ -74,6 +74,9 @@ void columns__sort(const struct iovab_row **rows, size_t n, const struct column 
 		   enum columns_scope scope, bool reverse);
 
 /* True if the column is one of those and its value is known and not zero. */
+/* True if the row's reports lost marks or overwrote memory: a guest may be corrupt. */
+bool columns__row_is_bad(const struct iovab_row *row);
+
 bool columns__is_bad(const struct column *column, const struct iovab_row *row,
 		     enum columns_scope scope);
 

@@ -75,7 +75,7 @@ struct recording {
 	char **command;			/* NULL: none */
 	pid_t child;			/* 0: not started, or ended */
 	bool progress;			/* a line on the terminal is kept up to date */
-	bool told_waiting, told_full;
+	bool told_waiting, told_warning, told_full;
 	__u64 first_ns;
 };
 
@@ -129,6 +129,17 @@ static void show_progress(const struct recording *r, const struct iovab_facts *f
 		s->moments_failed ? "  NO ROOM on the file system" : "");
 }
 
+/* What works only in part is said once. */
+static void warn(struct recording *r)
+{
+	const char *warning = session__warning(r->session);
+
+	if (!warning || r->told_warning)
+		return;
+	fprintf(stderr, "%siovab: %s\n", r->progress ? "\r\033[K" : "", warning);
+	r->told_warning = true;
+}
+
 /* Facts into the file. */
 static int write_facts(struct recording *r, struct iovab_error *e)
 {
@@ -144,6 +155,7 @@ static int write_facts(struct recording *r, struct iovab_error *e)
 	else if (s->moments_failed && !r->told_full)
 		fprintf(stderr, "iovab: no room on the file system: figures are kept, but not windows and reports\n");
 	r->told_full |= s->moments_failed != 0;
+	warn(r);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct iovab_source_fact {
 	struct iovab_source_key key;
 	struct iovab_source counters;
 	char vm[IOVAB_VM_LEN];	/* "" if the owner does not say */
+	const struct iovab_hwpt *hwpt;	/* of an HWPT: its devices; NULL: none, or unknown */
 	bool owner_gone;	/* the owner process has ended: no more reports */
 };
 
@@ -60,7 +61,10 @@ struct iovab_facts {
 	size_t n_sources;
 	const struct iovab_live_fact *live;
 	size_t n_live;
-	/* what ended since the last facts, if the session wants events; in order */
+	/*
+	 * What ended since the last facts, in order, if the session wants events. In the
+	 * tier sets reports that lost marks or overwrote memory are always among them.
+	 */
 	const struct iovab_window_event *windows;
 	size_t n_windows;
 	const struct iovab_report_event *reports;

@@ -97,6 +97,22 @@ bool features__module_loaded(void)
 	return !access("/sys/module/" MODULE, F_OK);
 }
 
+/* The clients' modules that are loaded: bits. */
+static unsigned int client_modules(void)
+{
+	static const char *const folders[] = { "/sys/module/vfio", "/sys/module/iommufd" };
+	unsigned int i, bits = 0;
+
+	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		bits |= !access(folders[i], F_OK) << i;
+	return bits;
+}
+
+bool features__client_came(const struct features *f)
+{
+	return client_modules() & ~f->client_modules;
+}
+
 /* Whether a list of modules (modules.dep, modules.builtin) names vfio.ko. */
 static bool list_names_module(const char *release, const char *list)
 {
@@ -216,19 +232,31 @@ static void find_hooks(struct features *f, const struct btf *btf, const struct b
 					    has_func(vmlinux, f->hooks[i].function);
 }
 
-void features__find_clients(struct features *f)
+void features__find_symbols(struct features *f)
 {
+	const struct {
+		const char *name;
+		__u64 *addr;
+	} wanted[] = {
+		{ "vfio_device_log_read_and_clear", &f->vfio_callback },
+		{ "__iommu_read_and_clear_dirty", &f->iommufd_callback },
+		/* x86 that lays its memory out at boot */
+		{ "page_offset_base", &f->direct_map_var },
+		{ "vmemmap_base", &f->page_map_var },
+	};
 	char line[512], name[256];
 	unsigned long long addr;
+	size_t i;
 	FILE *file = fopen("/proc/kallsyms", "re");
 
+	/* first: one that comes meanwhile may be missed now, and is seen to have come */
+	f->client_modules = client_modules();
 	while (file && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%llx %*s %255s", &addr, name) != 2)
 			continue;
-		if (!strcmp(name, "vfio_device_log_read_and_clear"))
-			f->vfio_callback = addr;
-		else if (!strcmp(name, "__iommu_read_and_clear_dirty"))
-			f->iommufd_callback = addr;
+		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+			if (!strcmp(name, wanted[i].name))
+				*wanted[i].addr = addr;
 	}
 	if (file)
 		fclose(file);
@@ -244,7 +272,7 @@ static bool look_into(struct features *f, const struct btf *btf, const struct bt
 	f->index_bytes = find_index_bytes(btf);
 	f->generation = f->index_bytes ? find_generation(btf) : IOVAB_GENERATION_UNKNOWN;
 	find_hooks(f, btf, vmlinux);
-	features__find_clients(f);
+	features__find_symbols(f);
 	return true;
 }
 

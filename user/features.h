@@ -41,6 +41,9 @@ struct features {
 	struct features_hook hooks[FEATURES_SIGNALS];
 	/* what each client hands to for_each: kernel addresses; 0: no such client */
 	__u64 vfio_callback, iommufd_callback;
+	/* where the kernel keeps the addresses of its direct map and of its struct pages; 0: nowhere */
+	__u64 direct_map_var, page_map_var;
+	unsigned int client_modules;	/* that were there when these were looked up: bits */
 };
 
 /*
@@ -56,10 +59,13 @@ int features__check_access(struct iovab_error *e);
 int features__probe(struct features *f, struct iovab_error *e);
 
 /*
- * Looks the clients' callbacks up again: a client can come as a module after
- * the facility. Reads all of kallsyms.
+ * Looks the kernel's addresses up again: a client can come as a module after the
+ * facility. Reads all of kallsyms.
  */
-void features__find_clients(struct features *f);
+void features__find_symbols(struct features *f);
+
+/* True if a client's module was loaded since they were looked up. Cheap. */
+bool features__client_came(const struct features *f);
 
 /* True once the module that may bring the facility is loaded. Cheap. */
 bool features__module_loaded(void);

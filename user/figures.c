@@ -7,6 +7,8 @@
  *   from scans (dirty, clean windows, density, redundant) is too small by some
  *   unknown amount. And: redundant = marked - dirty - lost can be negative when
  *   user space clears bits while the kernel reports; then it says nothing.
+ *   Marks for which the kernel sets bits that are not theirs make redundant
+ *   unknown too, and those of length 0 the stray bits.
  *
  * An unknown value carries the number 0, so that no view can show the wrong one.
  */
@@ -27,6 +29,7 @@ static const struct {
 	enum iovab_tier tier;
 	size_t offset;		/* in struct iovab_source; 0: computed */
 	bool scanned;		/* follows from scans */
+	size_t spoilt_by;	/* a counter that makes it unknown unless 0; 0: none */
 } table[IOVAB_FIGURES] = {
 #define COUNTER(field, tier, scanned) \
 	{ #field, IOVAB_TIER_##tier, offsetof(struct iovab_source, field), scanned }
@@ -42,10 +45,15 @@ static const struct {
 	[IOVAB_FIG_DIRTY_BYTES]		= COUNTER(dirty_bytes, DENSITY, true),
 	[IOVAB_FIG_SET_CALLS]		= COUNTER(set_calls, SETS, false),
 	[IOVAB_FIG_MARKED_BYTES]	= COUNTER(marked_bytes, SETS, false),
-	[IOVAB_FIG_REDUNDANT_BYTES]	= { "redundant_bytes", IOVAB_TIER_SETS, 0, true },
+	[IOVAB_FIG_REDUNDANT_BYTES]	= { "redundant_bytes", IOVAB_TIER_SETS, 0, true,
+					    offsetof(struct iovab_source, wild_marks) },
 	[IOVAB_FIG_LOST_BYTES]		= COUNTER(lost_bytes, SETS, false),
 	[IOVAB_FIG_OVERSHOOT_BYTES]	= COUNTER(overshoot_bytes, SETS, false),
-	[IOVAB_FIG_STRAY_BITS]		= COUNTER(stray_bits, SETS, false),
+	[IOVAB_FIG_STRAY_BITS]		= { "stray_bits", IOVAB_TIER_SETS,
+					    offsetof(struct iovab_source, stray_bits), false,
+					    offsetof(struct iovab_source, empty_marks) },
+	[IOVAB_FIG_EMPTY_MARKS]		= COUNTER(empty_marks, SETS, false),
+	[IOVAB_FIG_WILD_MARKS]		= COUNTER(wild_marks, SETS, false),
 #undef COUNTER
 };
 
@@ -100,19 +108,26 @@ static struct iovab_value redundant(const struct iovab_source *c)
 	return known(c->marked_bytes - c->dirty_bytes - c->lost_bytes);
 }
 
-static struct iovab_value value_of(enum iovab_figure f, const struct iovab_source *c,
-				   enum iovab_tier tier)
+static __u64 counter_at(const struct iovab_source *c, size_t offset)
 {
 	__u64 v;
 
+	memcpy(&v, (const char *)c + offset, sizeof(v));
+	return v;
+}
+
+static struct iovab_value value_of(enum iovab_figure f, const struct iovab_source *c,
+				   enum iovab_tier tier)
+{
+
 	if (tier < table[f].tier)
 		return (struct iovab_value){ IOVAB_VALUE_NOT_MEASURED, 0 };
-	if (table[f].scanned && c->scan_skipped)
+	if ((table[f].scanned && c->scan_skipped) ||
+	    (table[f].spoilt_by && counter_at(c, table[f].spoilt_by)))
 		return (struct iovab_value){ IOVAB_VALUE_UNKNOWN, 0 };
 	if (f == IOVAB_FIG_REDUNDANT_BYTES)
 		return redundant(c);
-	memcpy(&v, (const char *)c + table[f].offset, sizeof(v));
-	return known(v);
+	return known(counter_at(c, table[f].offset));
 }
 
 /* @part / @whole: absent if one of them is, or if there is no whole. */
@@ -156,6 +171,9 @@ static void copy_counters(struct iovab_figures *f, const struct iovab_source *c,
 	f->marks_ascending = c->marks_ascending;
 	f->marks_descending = c->marks_descending;
 	f->marks_overlapping = c->marks_overlapping;
+	memcpy(f->lost_by, c->lost_by, sizeof(f->lost_by));
+	memcpy(f->phase_reports, c->phase_reports, sizeof(f->phase_reports));
+	memcpy(f->phase_ns, c->phase_ns, sizeof(f->phase_ns));
 }
 
 void figures__of_total(struct iovab_figures *f, const struct iovab_source *total,
@@ -231,6 +249,9 @@ void figures__add(struct iovab_figures *sum, const struct iovab_figures *f)
 	add(&sum->marks_ascending, f->marks_ascending);
 	add(&sum->marks_descending, f->marks_descending);
 	add(&sum->marks_overlapping, f->marks_overlapping);
+	add_all(sum->lost_by, f->lost_by, IOVAB_LOST_REASONS);
+	add_all(sum->phase_reports, f->phase_reports, IOVAB_PHASES);
+	add_all(sum->phase_ns, f->phase_ns, IOVAB_PHASES);
 }
 
 static void finish_latency(struct iovab_latency_figures *f, const __u64 bucket[IOVAB_HIST_BUCKETS])

@@ -37,12 +37,23 @@ void filter__free(struct filter *f)
 	free(f);
 }
 
+static bool has_device(const struct iovab_hwpt *hwpt, const char *pattern)
+{
+	__u32 i;
+
+	for (i = 0; i < hwpt->attached && i < IOVAB_HWPT_DEVICES; i++)
+		if (!fnmatch(pattern, hwpt->named[i].device, 0))
+			return true;
+	return false;
+}
+
 static bool source_matches(const struct filter *f, const struct iovab_source_fact *s)
 {
 	if (f->pid && s->key.pid != f->pid)
 		return false;
 	return !f->device || !fnmatch(f->device, s->key.device, 0) ||
-	       !fnmatch(f->device, s->counters.vfio, 0);
+	       !fnmatch(f->device, s->counters.vfio, 0) ||
+	       (s->hwpt && has_device(s->hwpt, f->device));
 }
 
 /* Is @id one of the sources that are left? There are few where one filters. */

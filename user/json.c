@@ -6,8 +6,8 @@
  * - A value that is unknown is absent too, and named in the array "unknown" of
  *   its scope. So a number that is there is always right.
  * - Integers are JSON integers. The library's are signed, 64 bits wide: what is
- *   above 2^63 - 1 is written as 2^63 - 1. No counter gets there by counting;
- *   of IOVAs only those in the upper half of a full 64-bit space do.
+ *   above 2^63 - 1 is written as a string of its digits. No counter gets there by
+ *   counting; of IOVAs only those in the upper half of a full 64-bit space do.
  * - Histograms (density_histogram, run_pages; buckets as in iovab.h) end at the
  *   last bucket that is not empty: those behind it are 0. Most have few, and a
  *   fleet's lines are half as long.
@@ -50,7 +50,12 @@ static void put(json_t *object, const char *key, json_t *value, int *err)
 
 static json_t *integer(__u64 v)
 {
-	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
+	char digits[24];
+
+	if (v <= INT64_MAX)
+		return json_integer((json_int_t)v);
+	snprintf(digits, sizeof(digits), "%llu", v);
+	return json_string_nocheck(digits);
 }
 
 static json_t *string(const char *raw, size_t raw_size)
@@ -126,6 +131,35 @@ static void put_order(json_t *scope, const struct iovab_figures *f, int *err)
 	put(scope, "order", o, err);
 }
 
+static void put_lost_by(json_t *scope, const struct iovab_figures *f, int *err)
+{
+	json_t *o = json_object();
+	enum iovab_lost i;
+
+	for (i = 0; i < IOVAB_LOST_REASONS; i++)
+		put(o, model__lost_name(i), integer(f->lost_by[i]), err);
+	put(scope, "lost_by", o, err);
+}
+
+/* Reports whose phase is not known are in none. */
+static void put_phases(json_t *scope, const struct iovab_figures *f, int *err)
+{
+	json_t *phases = json_object();
+	enum iovab_phase p;
+
+	for (p = 0; p < IOVAB_PHASES; p++) {
+		json_t *o;
+
+		if (!model__phase_name(p))
+			continue;
+		o = json_object();
+		put(o, "reports", integer(f->phase_reports[p]), err);
+		put(o, "report_ns", integer(f->phase_ns[p]), err);
+		put(phases, model__phase_name(p), o, err);
+	}
+	put(scope, "phases", phases, err);
+}
+
 static void note_unknown(json_t *unknown, const char *name, int *err)
 {
 	if (json_array_append_new(unknown, json_string_nocheck(name)))
@@ -168,7 +202,9 @@ static json_t *scope_object(const struct iovab_figures *f, enum iovab_tier tier,
 	if (tier >= IOVAB_TIER_DENSITY)
 		put(scope, "density_histogram",
 		    histogram(f->density_hist, IOVAB_DENSITY_BUCKETS, err), err);
+	put_phases(scope, f, err);
 	if (tier >= IOVAB_TIER_SETS) {
+		put_lost_by(scope, f, err);
 		put(scope, "run_pages", histogram(f->run_hist, IOVAB_RUN_BUCKETS, err), err);
 		put_order(scope, f, err);
 	}
@@ -180,6 +216,22 @@ static json_t *scope_object(const struct iovab_figures *f, enum iovab_tier tier,
 
 /* --- a line --- */
 
+/* All that are attached to an HWPT, or the first of them and how many there are more. */
+static void put_devices(json_t *o, const struct iovab_row *row, int *err)
+{
+	__u32 i, named = row->n_devices;
+	json_t *devices = json_array();
+
+	if (named > IOVAB_HWPT_DEVICES)
+		named = IOVAB_HWPT_DEVICES;
+	for (i = 0; i < named; i++)
+		if (json_array_append_new(devices, string(row->devices[i], IOVAB_DEVICE_LEN)))
+			*err = -ENOMEM;
+	put(o, "devices", devices, err);
+	if (named < row->n_devices)
+		put(o, "devices_unlisted", integer(row->n_devices - named), err);
+}
+
 static void put_identity(json_t *o, const struct iovab_row *row, int *err)
 {
 	const char *client = model__client_name(row->client);
@@ -189,6 +241,8 @@ static void put_identity(json_t *o, const struct iovab_row *row, int *err)
 	put_name(o, "device", row->device, sizeof(row->device), err);
 	put_name(o, "driver", row->driver, sizeof(row->driver), err);
 	put_name(o, "vfio", row->vfio, sizeof(row->vfio), err);
+	if (row->devices_known)
+		put_devices(o, row, err);
 	if (row->hwpt)
 		put(o, "hwpt", integer(row->hwpt), err);
 	put(o, "pid", integer(row->pid), err);
@@ -213,6 +267,8 @@ static void put_range(json_t *o, const struct iovab_row *row, int *err)
 
 static void put_now(json_t *o, const struct iovab_row *row, int *err)
 {
+	if (model__phase_name(row->phase))
+		put(o, "phase", json_string_nocheck(model__phase_name(row->phase)), err);
 	put(o, "pages_pinned_now", integer(row->pages_pinned_now), err);
 	put(o, "reports_in_flight", integer(row->reports_in_flight), err);
 	if (row->reports_in_flight)

@@ -96,6 +96,42 @@ static void lay_out_now(struct page *page, const struct iovab_row *row)
 	     row->reports_in_flight, age, pages);
 }
 
+static void lay_out_hwpt(struct page *page, const struct iovab_row *row)
+{
+	__u32 i;
+
+	fact(page, "HWPT", LOOK_PLAIN, "%u", row->hwpt);
+	if (!row->devices_known) {
+		fact(page, "devices", LOOK_FAINT, "unknown");
+		return;
+	}
+	fact(page, "devices", LOOK_PLAIN, "%u attached", row->n_devices);
+	if (row->n_devices > 1)
+		for (i = 0; i < row->n_devices && i < IOVAB_HWPT_DEVICES; i++)
+			named(page, "", row->devices[i], sizeof(row->devices[i]));
+	if (row->n_devices > IOVAB_HWPT_DEVICES)
+		fact(page, "", LOOK_FAINT, "and %u more", row->n_devices - IOVAB_HWPT_DEVICES);
+}
+
+static void lay_out_phase(struct page *page, const struct iovab_row *row)
+{
+	const __u64 *reports = row->total.phase_reports, *ns = row->total.phase_ns;
+	char took[IOVAB_UNITS_LEN], n[IOVAB_UNITS_LEN];
+	enum iovab_phase p;
+
+	if (!model__phase_name(row->phase))
+		fact(page, "phase", LOOK_FAINT, "unknown: no change of the migration state was seen");
+	else
+		fact(page, "phase", LOOK_PLAIN, "%s", model__phase_name(row->phase));
+	for (p = 0; p < IOVAB_PHASES; p++) {
+		if (!model__phase_name(p) || !reports[p])
+			continue;
+		units__duration(took, sizeof(took), ns[p], page->live->charset);
+		units__count(n, sizeof(n), reports[p]);
+		fact(page, "", LOOK_PLAIN, "%s: %s reports, %s", model__phase_name(p), n, took);
+	}
+}
+
 static void lay_out_identity(struct page *page, const struct iovab_row *row)
 {
 	const char *client = model__client_name(row->client);
@@ -111,7 +147,8 @@ static void lay_out_identity(struct page *page, const struct iovab_row *row)
 	     row->implementation == IOVAB_IMPL_REFERENCE ? "reference implementation" :
 							   "the kernel's implementation");
 	if (row->hwpt)
-		fact(page, "HWPT", LOOK_PLAIN, "%u", row->hwpt);
+		lay_out_hwpt(page, row);
+	lay_out_phase(page, row);
 	lay_out_owner(page, row);
 	lay_out_range(page, row);
 	lay_out_now(page, row);
@@ -121,7 +158,8 @@ static bool is_bad_figure(enum iovab_figure f)
 {
 	return f == IOVAB_FIG_REPORT_ERRORS || f == IOVAB_FIG_PIN_FAILURES ||
 	       f == IOVAB_FIG_LOST_BYTES || f == IOVAB_FIG_OVERSHOOT_BYTES ||
-	       f == IOVAB_FIG_STRAY_BITS;
+	       f == IOVAB_FIG_STRAY_BITS || f == IOVAB_FIG_EMPTY_MARKS ||
+	       f == IOVAB_FIG_WILD_MARKS;
 }
 
 static enum look value_look(enum iovab_value_state state, bool bad)

@@ -172,7 +172,8 @@ static void draw_head(const struct live *live, int y, const struct columns_layou
 static void draw_row(const struct live *live, int y, const struct columns_layout *layout,
 		     const struct iovab_row *row, bool selected)
 {
-	attr_t base = live->looks[row->stale ? LOOK_FAINT : LOOK_PLAIN];
+	attr_t base = live->looks[columns__row_is_bad(row) ? LOOK_BAD :
+				  row->stale ? LOOK_FAINT : LOOK_PLAIN];
 	attr_t over = selected ? A_REVERSE : A_NORMAL;
 	const struct column *column;
 	char text[COLUMNS_CELL_LEN];

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "heat.h"
 #include "model.h"
@@ -24,6 +25,7 @@ struct model {
 	struct iovab_cost_fact cost_before;
 	struct iovab_losses losses_before;
 	char generation[GENERATION_LEN];
+	struct iovab_trouble troubles[MODEL_TROUBLES];
 
 	struct iovab_snapshot snapshot;
 };
@@ -78,6 +80,41 @@ static void update_heat(struct model *m, const struct iovab_facts *facts)
 			continue;	/* counted as such in its source */
 		if (!row || !heat__add(&row->heat, w))
 			m->snapshot.heat_unplaced++;
+	}
+}
+
+static bool in_trouble(const struct iovab_report_event *r)
+{
+	return r->lost_pages || r->stray_bits;
+}
+
+static void update_troubles(struct model *m, const struct iovab_facts *facts)
+{
+	struct iovab_snapshot *s = &m->snapshot;
+	size_t i;
+
+	s->troubles = m->troubles;
+	for (i = 0; i < facts->n_reports; i++) {
+		const struct iovab_report_event *r = &facts->reports[i];
+		const struct iovab_row *row = rows__find(&m->rows, r->source_id);
+		struct iovab_trouble *t = &m->troubles[s->n_troubles];
+
+		if (!in_trouble(r))
+			continue;
+		if (s->n_troubles == MODEL_TROUBLES) {
+			s->more_troubles++;
+			continue;
+		}
+		s->n_troubles++;
+		memset(t, 0, sizeof(*t));
+		t->report = *r;
+		t->end_s = ((double)r->end_ns - (double)m->first_ns) / 1e9;
+		if (!row)
+			continue;
+		memcpy(t->device, row->device, sizeof(t->device));
+		memcpy(t->comm, row->comm, sizeof(t->comm));
+		t->hwpt = row->hwpt;
+		t->pid = row->pid;
 	}
 }
 
@@ -168,6 +205,7 @@ const struct iovab_snapshot *model__update(struct model *m, const struct iovab_f
 	rows__sum(&m->rows, &s->sum);
 	update_live(m, facts);
 	update_heat(m, facts);
+	update_troubles(m, facts);
 	update_losses(m, facts);
 	update_cost(m, facts, interval_ns);
 	s->rows = m->rows.rows;

@@ -50,6 +50,8 @@ enum iovab_figure {
 	IOVAB_FIG_LOST_BYTES,
 	IOVAB_FIG_OVERSHOOT_BYTES,
 	IOVAB_FIG_STRAY_BITS,
+	IOVAB_FIG_EMPTY_MARKS,
+	IOVAB_FIG_WILD_MARKS,
 	IOVAB_FIGURES
 };
 
@@ -77,6 +79,9 @@ struct iovab_figures {
 	__u64 density_hist[IOVAB_DENSITY_BUCKETS];	/* tier density and up */
 	__u64 run_hist[IOVAB_RUN_BUCKETS];		/* tier sets */
 	__u64 marks_ascending, marks_descending, marks_overlapping; /* tier sets */
+	__u64 lost_by[IOVAB_LOST_REASONS];		/* tier sets: lost bytes, by reason */
+	__u64 phase_reports[IOVAB_PHASES];		/* reports, by phase */
+	__u64 phase_ns[IOVAB_PHASES];			/* and what they took */
 };
 
 /*
@@ -105,6 +110,10 @@ struct iovab_row {
 	char vm[IOVAB_VM_LEN];
 	__u32 pid;
 	__u32 hwpt;
+	bool devices_known;		/* of an HWPT, as of its last report: ... */
+	__u32 n_devices;		/* ... so many are attached; the first are named */
+	char devices[IOVAB_HWPT_DEVICES][IOVAB_DEVICE_LEN];
+	enum iovab_phase phase;		/* of the last report */
 	bool stale;			/* the owner is gone: nothing can change any more */
 	bool idle;			/* no report ended in the last interval */
 
@@ -122,6 +131,19 @@ struct iovab_row {
 	__u64 pages_pinned_now;
 	struct iovab_heat heat;
 };
+
+/* A report that lost marks or overwrote memory. */
+struct iovab_trouble {
+	char device[IOVAB_DEVICE_LEN];	/* of its row, as it was then; raw */
+	__u32 hwpt;
+	__u32 pid;
+	char comm[IOVAB_COMM_LEN];
+	double end_s;			/* since the first facts; < 0: before them */
+	struct iovab_report_event report;
+};
+
+/* So many are kept, the first ones; the others are counted. */
+#define MODEL_TROUBLES	64
 
 struct iovab_snapshot {
 	struct timespec wall;
@@ -143,6 +165,10 @@ struct iovab_snapshot {
 	__u64 rows_folded;		/* how many stale rows are no longer kept */
 	__u32 reports_in_flight;
 	__u64 pages_pinned_now;
+
+	const struct iovab_trouble *troubles;	/* since the start, in order */
+	size_t n_troubles;
+	__u64 more_troubles;		/* reports in trouble that are not among them */
 };
 
 struct model;
@@ -172,6 +198,8 @@ const char *model__client_name(enum iovab_client c);	/* NULL if unknown */
 const char *model__implementation_name(enum iovab_implementation i);
 const char *model__tier_name(enum iovab_tier t);
 const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
+const char *model__lost_name(enum iovab_lost reason);	/* the JSON contract's */
+const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
 
 /* The kinds of losses, in the order of struct iovab_losses. */
 #define MODEL_LOSSES	(sizeof(struct iovab_losses) / sizeof(__u64))

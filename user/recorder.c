@@ -44,6 +44,8 @@ struct written {
 	__u64 number;
 	struct iovab_source_key key;
 	struct iovab_source counters;
+	struct iovab_hwpt hwpt;
+	bool hwpt_known;	/* as the collector had it; else hwpt says nothing */
 	bool owner_gone;
 	bool fresh;		/* its counters were never written */
 	bool seen;		/* in the facts at hand */
@@ -373,6 +375,47 @@ static int note_source(struct recorder *r, const char *column, __u64 number, __u
 	return run(r, sql);
 }
 
+/* The devices of an HWPT, one a row. */
+static int write_attached(struct recorder *r, const struct written *w, __u64 moment)
+{
+	struct attached_record record = {
+		.moment = moment,
+		.source = w->number,
+		.known = w->hwpt_known,
+		.attached = w->hwpt.attached,
+		.unknown = w->hwpt.unknown,
+	};
+	__u32 n = w->hwpt_known ? w->hwpt.attached : 0;
+	int err;
+
+	n = n < IOVAB_HWPT_DEVICES ? n : IOVAB_HWPT_DEVICES;
+	do {
+		if (n) {
+			memcpy(record.device, w->hwpt.named[record.position].device,
+			       sizeof(record.device));
+			memcpy(record.driver, w->hwpt.named[record.position].driver,
+			       sizeof(record.driver));
+		}
+		err = insert(r, TABLE_ATTACHED, &record);
+	} while (!err && ++record.position < n);
+	return err;
+}
+
+static int take_attached(struct recorder *r, struct written *w, const struct iovab_hwpt *hwpt,
+			 __u64 moment)
+{
+	if (!hwpt && !w->hwpt_known)
+		return 0;
+	if (hwpt && w->hwpt_known && !memcmp(hwpt, &w->hwpt, sizeof(*hwpt)))
+		return 0;
+	w->hwpt_known = hwpt != NULL;
+	if (hwpt)
+		w->hwpt = *hwpt;
+	else
+		memset(&w->hwpt, 0, sizeof(w->hwpt));
+	return write_attached(r, w, moment);
+}
+
 static int write_source(struct recorder *r, const struct iovab_source_fact *s, __u64 moment,
 			size_t hint)
 {
@@ -387,6 +430,7 @@ static int write_source(struct recorder *r, const struct iovab_source_fact *s, _
 		w->owner_gone = true;
 		err = note_source(r, "owner_gone", w->number, moment);
 	}
+	err = err ? err : take_attached(r, w, s->hwpt, moment);
 	if (err || (!w->fresh && !memcmp(&w->counters, &s->counters, sizeof(s->counters))))
 		return err;
 	w->fresh = false;
@@ -547,12 +591,14 @@ static bool drop_moments(struct recorder *r)
 		 "UPDATE counters SET moment=%llu WHERE moment < %llu AND rowid IN "
 		 "(SELECT max(rowid) FROM counters WHERE moment <= %llu GROUP BY source);"
 		 "DELETE FROM counters WHERE moment < %llu;"
+		 "UPDATE attached SET moment=%llu WHERE moment < %llu;"
 		 "UPDATE loss SET moment=%llu WHERE moment < %llu;"
 		 "UPDATE source SET came=%llu WHERE came < %llu;"
 		 "UPDATE source SET \"left\"=%llu WHERE \"left\" BETWEEN 1 AND %llu;"
 		 "DELETE FROM live WHERE moment < %llu;"
 		 "DELETE FROM moment WHERE id < %llu",
-		 keep, keep, keep, keep, keep, keep, keep, keep, keep + 1, keep, keep, keep);
+		 keep, keep, keep, keep, keep, keep, keep, keep, keep, keep, keep + 1, keep, keep,
+		 keep);
 	return !run(r, sql);
 }
 

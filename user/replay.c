@@ -45,6 +45,8 @@ struct cursor {
 struct present {
 	struct source_record source;
 	struct iovab_source counters;
+	struct iovab_hwpt hwpt;
+	bool hwpt_known;
 };
 
 struct replay {
@@ -483,11 +485,36 @@ static int take_counters(struct replay *r, struct iovab_error *e)
 	return 0;
 }
 
+/* The first row of a moment takes the place of all that was known; the others add to it. */
+static int take_attached(struct replay *r, struct iovab_error *e)
+{
+	const struct attached_record *a;
+
+	while ((a = row_of_moment(r, TABLE_ATTACHED))) {
+		struct present *p = find_present(r, a->source);
+
+		if (a->position >= IOVAB_HWPT_DEVICES)
+			return damaged(r, e, "impossible position in table attached");
+		if (p && !a->position)
+			memset(&p->hwpt, 0, sizeof(p->hwpt));
+		if (p) {
+			p->hwpt_known = a->known;
+			p->hwpt.attached = a->attached;
+			p->hwpt.unknown = a->unknown;
+			memcpy(p->hwpt.named[a->position].device, a->device, sizeof(a->device));
+			memcpy(p->hwpt.named[a->position].driver, a->driver, sizeof(a->driver));
+		}
+		if (advance(r, TABLE_ATTACHED, e))
+			return -1;
+	}
+	return 0;
+}
+
 static int take_sources(struct replay *r, struct iovab_error *e)
 {
 	size_t i;
 
-	if (take_new_sources(r, e) || take_counters(r, e))
+	if (take_new_sources(r, e) || take_counters(r, e) || take_attached(r, e))
 		return -1;
 	drop_gone_sources(r);
 	if (r->n_present > IOVAB_MAX_SOURCES)
@@ -503,6 +530,7 @@ static int take_sources(struct replay *r, struct iovab_error *e)
 		memcpy(f->counters.vfio, p->source.vfio, sizeof(f->counters.vfio));
 		memcpy(f->counters.comm, p->source.comm, sizeof(f->counters.comm));
 		memcpy(f->vm, p->source.vm, sizeof(f->vm));
+		f->hwpt = p->hwpt_known ? &p->hwpt : NULL;
 		f->owner_gone = p->source.owner_gone && p->source.owner_gone <= r->moment.id;
 	}
 	r->facts.sources = r->sources;

@@ -119,6 +119,21 @@ static void build_index(struct rows *r)
 	(to)[sizeof(to) - 1] = '\0';					\
 } while (0)
 
+/* An HWPT's devices. One that is alone gives the row its name. */
+static void set_devices(struct iovab_row *row, const struct iovab_hwpt *hwpt)
+{
+	__u32 i;
+
+	row->devices_known = hwpt && !hwpt->unknown;
+	row->n_devices = row->devices_known ? hwpt->attached : 0;
+	for (i = 0; i < row->n_devices && i < IOVAB_HWPT_DEVICES; i++)
+		copy_string(row->devices[i], hwpt->named[i].device);
+	if (row->n_devices == 1) {
+		copy_string(row->device, hwpt->named[0].device);
+		copy_string(row->driver, hwpt->named[0].driver);
+	}
+}
+
 static void set_identity(struct iovab_row *row, const struct iovab_source_fact *s)
 {
 	row->source_id = s->counters.id;
@@ -130,6 +145,8 @@ static void set_identity(struct iovab_row *row, const struct iovab_source_fact *
 	copy_string(row->driver, s->counters.driver);
 	copy_string(row->vfio, s->counters.vfio);
 	copy_string(row->comm, s->counters.comm);
+	set_devices(row, s->hwpt);
+	row->phase = s->counters.last_phase;
 	/* once known, the VM's name outlives the process that told it */
 	if (s->vm[0] || !row->vm[0])
 		copy_string(row->vm, s->vm);

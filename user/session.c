@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clients.h"
 #include "iovab.skel.h"
 
 #define MAX_HOOKS 16
@@ -17,6 +18,7 @@ struct session {
 	struct session_options opts;
 	struct features features;
 	struct iovab_bpf *bpf;
+	struct clients *clients;
 	struct bpf_link *links[MAX_HOOKS];
 	size_t n_links;
 };
@@ -95,6 +97,8 @@ static void detach(struct session *s)
 	/* the openers first: no report begins any more that will not be seen to end */
 	while (s->n_links)
 		bpf_link__destroy(s->links[--s->n_links]);
+	clients__free(s->clients);
+	s->clients = NULL;
 	iovab_bpf__destroy(s->bpf);
 	s->bpf = NULL;
 }
@@ -129,7 +133,8 @@ static int load(struct session *s, struct iovab_error *e)
 	size_t i;
 	int err;
 
-	s->bpf = iovab_bpf__open();
+	s->clients = clients__new();
+	s->bpf = s->clients ? iovab_bpf__open() : NULL;
 	if (!s->bpf)
 		return fail(s, e, "open the BPF programs", -errno);
 	s->bpf->rodata->tier = s->opts.tier;
@@ -137,6 +142,8 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
+	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
+	s->bpf->rodata->page_map_var = s->features.page_map_var;
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
 	if (s->opts.ring_bytes)
@@ -160,6 +167,14 @@ static int refuse_tier(const struct session *s, struct iovab_error *e)
 			  h->function, h->signal);
 }
 
+/* Those clients that were found; before the facility's programs begin to ask for whom. */
+static void attach_clients(struct session *s)
+{
+	s->bpf->bss->vfio_callback = s->features.vfio_callback;
+	s->bpf->bss->iommufd_callback = s->features.iommufd_callback;
+	clients__attach(s->clients, &s->features, s->bpf);
+}
+
 int session__attach(struct session *s, struct iovab_error *e)
 {
 	size_t i;
@@ -178,7 +193,7 @@ int session__attach(struct session *s, struct iovab_error *e)
 		return refuse_tier(s, e);
 	if (load(s, e))
 		return -1;
-	s->bpf->bss->vfio_callback = s->features.vfio_callback;
+	attach_clients(s);
 	for (i = 0; i < N_HOOKS; i++) {
 		struct bpf_program *prog = hook_program(s->bpf, &hooks[i]);
 		char what[96];
@@ -198,10 +213,10 @@ int session__attach(struct session *s, struct iovab_error *e)
 
 void session__refresh(struct session *s)
 {
-	if (!s->n_links || s->features.vfio_callback || !features__module_loaded())
+	if (!s->n_links || !features__client_came(&s->features))
 		return;
-	features__find_clients(&s->features);
-	s->bpf->bss->vfio_callback = s->features.vfio_callback;
+	features__find_symbols(&s->features);
+	attach_clients(s);
 }
 
 bool session__attached(const struct session *s)
@@ -222,4 +237,14 @@ enum iovab_tier session__tier(const struct session *s)
 struct iovab_bpf *session__bpf(struct session *s)
 {
 	return s->bpf;
+}
+
+const struct clients *session__clients(const struct session *s)
+{
+	return s->clients;
+}
+
+const char *session__warning(const struct session *s)
+{
+	return s->clients ? clients__error(s->clients) : NULL;
 }

@@ -25,6 +25,7 @@ struct session_options {
 
 struct session;
 struct iovab_bpf;
+struct clients;
 
 /*
  * Checks access and the facility. NULL with @e set if there is nothing to
@@ -52,5 +53,9 @@ enum iovab_tier session__tier(const struct session *s);
 
 /* The loaded programs and maps; for the collector only. NULL before attaching. */
 struct iovab_bpf *session__bpf(struct session *s);
+const struct clients *session__clients(const struct session *s);
+
+/* What works only in part, in a line; NULL: all works. Lives until detached. */
+const char *session__warning(const struct session *s);
 
 #endif /* IOVAB_SESSION_H */

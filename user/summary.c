@@ -55,10 +55,10 @@ static void write_identity(struct flow *f, const struct iovab_row *row)
 	f->indent = 2;
 	if (row->device[0])
 		put_field(f, "", row->device, sizeof(row->device));
-	else if (row->hwpt)
-		flow__item(f, "hwpt %u", row->hwpt);
-	else
+	else if (!row->hwpt)
 		flow__item(f, "device unknown");
+	if (row->hwpt)
+		flow__item(f, "hwpt %u", row->hwpt);
 	put_field(f, "", row->driver, sizeof(row->driver));
 	put_field(f, "", row->vfio, sizeof(row->vfio));
 	put_field(f, "", row->comm, sizeof(row->comm));
@@ -68,6 +68,21 @@ static void write_identity(struct flow *f, const struct iovab_row *row)
 		flow__item(f, "reference implementation");
 	if (row->stale)
 		flow__item(f, "stale: its owner is gone");
+	flow__end(f);
+}
+
+/* The devices of an HWPT that has several. */
+static void write_devices(struct flow *f, const struct iovab_row *row)
+{
+	__u32 i;
+
+	if (row->n_devices < 2)
+		return;
+	label(f, "devices");
+	for (i = 0; i < row->n_devices && i < IOVAB_HWPT_DEVICES; i++)
+		put_field(f, "", row->devices[i], sizeof(row->devices[i]));
+	if (row->n_devices > IOVAB_HWPT_DEVICES)
+		flow__item(f, "and %u more", row->n_devices - IOVAB_HWPT_DEVICES);
 	flow__end(f);
 }
 
@@ -99,6 +114,28 @@ static void put_latency(struct flow *f, const struct iovab_latency_figures *l)
 	units__duration(p99, sizeof(p99), l->p99, f->charset);
 	units__duration(max, sizeof(max), l->max, f->charset);
 	flow__words(f, "p50 %s, p99 %s, max %s", p50, p99, max);
+}
+
+/* How many reports of each phase that was seen; those while the VM stood are downtime. */
+static void write_phases(struct flow *f, const struct iovab_figures *t)
+{
+	char n[IOVAB_UNITS_LEN], took[IOVAB_UNITS_LEN];
+	bool first = true;
+	enum iovab_phase p;
+
+	for (p = 0; p < IOVAB_PHASES; p++) {
+		if (!model__phase_name(p) || !t->phase_reports[p])
+			continue;
+		if (first)
+			label(f, "phases");
+		units__duration(took, sizeof(took), t->phase_ns[p], f->charset);
+		flow__item(f, "%s %s report%s, %s%s", model__phase_name(p),
+			   units__exact(n, sizeof(n), t->phase_reports[p]),
+			   plural(t->phase_reports[p]), took,
+			   p == IOVAB_PHASE_STOP_COPY ? " of downtime" : "");
+		first = false;
+	}
+	flow__end(f);
 }
 
 static void write_times(struct flow *f, const struct iovab_figures *t)
@@ -198,6 +235,7 @@ static void write_marks(struct flow *f, const struct iovab_figures *t)
 {
 	char calls[IOVAB_UNITS_LEN], marked[IOVAB_UNITS_LEN], redundant[IOVAB_UNITS_LEN];
 	char lost[IOVAB_UNITS_LEN], overshoot[IOVAB_UNITS_LEN], stray[IOVAB_UNITS_LEN];
+	char wild[IOVAB_UNITS_LEN], empty[IOVAB_UNITS_LEN];
 	bool known = t->fig[IOVAB_FIG_REDUNDANT_BYTES].state == IOVAB_VALUE_KNOWN;
 
 	label(f, "marks");
@@ -208,6 +246,10 @@ static void write_marks(struct flow *f, const struct iovab_figures *t)
 		    bytes(lost, t->fig[IOVAB_FIG_LOST_BYTES]),
 		    bytes(overshoot, t->fig[IOVAB_FIG_OVERSHOOT_BYTES]),
 		    exact(stray, t->fig[IOVAB_FIG_STRAY_BITS]));
+	if (t->fig[IOVAB_FIG_WILD_MARKS].v)
+		flow__words(f, "(%s wild marks, %s of them empty: the kernel sets bits nobody marked)",
+			    exact(wild, t->fig[IOVAB_FIG_WILD_MARKS]),
+			    exact(empty, t->fig[IOVAB_FIG_EMPTY_MARKS]));
 	flow__end(f);
 }
 
@@ -294,8 +336,10 @@ static void write_device(struct flow *f, const struct iovab_row *row, enum iovab
 	const struct iovab_figures *t = &row->total;
 
 	write_identity(f, row);
+	write_devices(f, row);
 	write_reports(f, row);
 	write_times(f, t);
+	write_phases(f, t);
 	write_windows(f, t);
 	write_pins(f, t);
 	if (tier >= IOVAB_TIER_DENSITY) {
@@ -314,6 +358,69 @@ void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier 
 	struct flow f = begin(out, width, cs);
 
 	write_device(&f, row, tier);
+}
+
+/* --- reports in trouble --- */
+
+static void put_lost(struct flow *f, const struct iovab_report_event *r)
+{
+	char lost[IOVAB_UNITS_LEN];
+	enum iovab_lost why;
+
+	for (why = 0; why < IOVAB_LOST_REASONS; why++) {
+		if (!r->lost_by[why])
+			continue;
+		units__bytes(lost, sizeof(lost), r->lost_by[why] * r->page_size);
+		flow__item(f, "%s lost: %s", lost, model__lost_text(why));
+	}
+	if (r->lost_pages)
+		flow__item(f, "first at 0x%llx", r->lost_iova);
+}
+
+static void write_trouble(struct flow *f, const struct iovab_trouble *t)
+{
+	const struct iovab_report_event *r = &t->report;
+	char n[IOVAB_UNITS_LEN], length[IOVAB_UNITS_LEN];
+
+	f->indent = LABEL_WIDTH;
+	fputs("  ", f->out);
+	f->used = 2;
+	put_field(f, "", t->device, sizeof(t->device));
+	if (t->hwpt)
+		flow__item(f, "hwpt %u", t->hwpt);
+	if (t->pid)
+		flow__item(f, "pid %u", t->pid);
+	put_field(f, "", t->comm, sizeof(t->comm));
+	flow__item(f, "after %.3f s", t->end_s);
+	if (model__phase_name(r->phase))
+		flow__item(f, "%s", model__phase_name(r->phase));
+	units__bytes(length, sizeof(length), r->length);
+	flow__item(f, "range 0x%llx, %s", r->iova, length);
+	put_lost(f, r);
+	if (r->stray_bits)
+		flow__item(f, "%s stray bit%s: memory beside the bitmap was overwritten",
+			   units__exact(n, sizeof(n), r->stray_bits), plural(r->stray_bits));
+	flow__end(f);
+}
+
+/* Which report of which process lost what. */
+static void write_troubles(struct flow *f, const struct iovab_snapshot *s)
+{
+	char n[IOVAB_UNITS_LEN];
+	size_t i;
+
+	if (!s->n_troubles)
+		return;
+	f->indent = 0;
+	flow__words(f, "Reports that lost dirty pages, or overwrote memory (a guest that migrated "
+		       "on them may be corrupt):");
+	flow__end(f);
+	for (i = 0; i < s->n_troubles; i++)
+		write_trouble(f, &s->troubles[i]);
+	if (s->more_troubles)
+		fprintf(f->out, "  and %s more\n",
+			units__exact(n, sizeof(n), s->more_troubles));
+	fputc('\n', f->out);
 }
 
 /* When scans failed: what can be said all the same. */
@@ -370,6 +477,7 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 	if (s->rows_folded)
 		fprintf(out, "and %llu devices that are gone, no longer listed\n\n",
 			s->rows_folded);
+	write_troubles(&f, s);
 	plain__write_losses(out, s, width, cs);
 	write_answer(&f, s);
 	return ferror(out) ? -EIO : 0;

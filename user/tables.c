@@ -67,6 +67,7 @@ static const struct column source_columns[] = {
 	U32(source_record, key.pid, "pid"),
 	U64(source_record, key.owner_start_ns, "owner_start_ns"),
 	U32(source_record, key.hwpt, "hwpt"),
+	U64(source_record, key.context, "context"),
 	TEXT(source_record, key.device, "device"),
 	TEXT(source_record, driver, "driver"),
 	TEXT(source_record, vfio, "vfio"),
@@ -86,6 +87,7 @@ static const struct column counters_columns[] = {
 	C64(last_length),
 	C64(last_page_size),
 	C64(last_end_ns),
+	U32(counters_record, counters.last_phase, "last_phase"),
 	C64(reports),
 	C64(report_errors),
 	C64(range_bytes),
@@ -93,14 +95,19 @@ static const struct column counters_columns[] = {
 	C64(repins),
 	C64(pages_pinned),
 	C64(pin_failures),
+	COUNTS64(counters_record, counters.phase_reports, "phase_reports"),
+	COUNTS64(counters_record, counters.phase_ns, "phase_ns"),
 	C64(windows_clean),
 	C64(scan_skipped),
 	C64(dirty_bytes),
 	C64(set_calls),
 	C64(marked_bytes),
 	C64(lost_bytes),
+	COUNTS64(counters_record, counters.lost_by, "lost_by"),
 	C64(overshoot_bytes),
 	C64(stray_bits),
+	C64(empty_marks),
+	C64(wild_marks),
 	C64(marks_ascending),
 	C64(marks_descending),
 	C64(marks_overlapping),
@@ -117,12 +124,24 @@ static const struct column counters_columns[] = {
 };
 
 /* Id and names are in the table of sources, and folds say nothing of a whole copy. */
-#define COUNTERS	(24 - 2)
+#define COUNTERS	24
 _Static_assert(sizeof(struct iovab_source) ==
 	       8 + 8 + IOVAB_DRIVER_LEN + IOVAB_VFIO_LEN + IOVAB_COMM_LEN + 8 * COUNTERS +
 	       8 * (IOVAB_RUN_BUCKETS + IOVAB_DENSITY_BUCKETS) +
+	       8 * (2 * IOVAB_PHASES + IOVAB_LOST_REASONS) +
 	       2 * sizeof(struct iovab_latency) + 8,
 	       "every counter has its column, or the version goes up with a new one");
+
+static const struct column attached_columns[] = {
+	U64(attached_record, moment, "moment"),
+	U64(attached_record, source, "source"),
+	U32(attached_record, position, "position"),
+	U32(attached_record, known, "known"),
+	U32(attached_record, attached, "attached"),
+	U32(attached_record, unknown, "unknown"),
+	TEXT(attached_record, device, "device"),
+	TEXT(attached_record, driver, "driver"),
+};
 
 static const struct column live_columns[] = {
 	U64(live_record, moment, "moment"),
@@ -174,7 +193,15 @@ static const struct column report_columns[] = {
 	R64(lost_pages),
 	R64(overshoot_pages),
 	R64(stray_bits),
+	R64(empty_marks),
+	R64(wild_marks),
+	COUNTS64(report_record, report.lost_by, "lost_by"),
+	R64(lost_iova),
 };
+
+_Static_assert(sizeof(struct iovab_report_event) ==
+	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8,
+	       "every field of a report has its column");
 
 static const struct column loss_columns[] = {
 	U64(loss_record, moment, "moment"),
@@ -194,6 +221,7 @@ static const struct table {
 	[TABLE_MOMENT] = TABLE(moment),
 	[TABLE_SOURCE] = TABLE(source),
 	[TABLE_COUNTERS] = TABLE(counters),
+	[TABLE_ATTACHED] = TABLE(attached),
 	[TABLE_LIVE] = TABLE(live),
 	[TABLE_WINDOW] = TABLE(window),
 	[TABLE_REPORT] = TABLE(report),

@@ -53,6 +53,21 @@ struct counters_record {
 	struct iovab_source counters;
 };
 
+/*
+ * A device of a source that is an HWPT; those of one moment are all there are.
+ * If there is none, or they are unknown, one row says so, without a name.
+ */
+struct attached_record {
+	__u64 moment;
+	__u64 source;		/* number */
+	__u32 position;		/* in struct iovab_hwpt's names */
+	__u32 known;		/* 0: nothing is known of them */
+	__u32 attached;		/* as in struct iovab_hwpt: so many there are, ... */
+	__u32 unknown;		/* ... or more */
+	char device[IOVAB_DEVICE_LEN];
+	char driver[IOVAB_DRIVER_LEN];
+};
+
 struct live_record {
 	__u64 moment;
 	struct iovab_live_fact live;
@@ -79,6 +94,7 @@ enum table_id {
 	TABLE_MOMENT,
 	TABLE_SOURCE,
 	TABLE_COUNTERS,
+	TABLE_ATTACHED,
 	TABLE_LIVE,
 	TABLE_WINDOW,
 	TABLE_REPORT,

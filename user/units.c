@@ -222,6 +222,8 @@ static const struct {
 	[IOVAB_FIG_LOST_BYTES]		= { "lost",		UNITS_BYTES },
 	[IOVAB_FIG_OVERSHOOT_BYTES]	= { "overshoot",	UNITS_BYTES },
 	[IOVAB_FIG_STRAY_BITS]		= { "stray bits",	UNITS_COUNT },
+	[IOVAB_FIG_EMPTY_MARKS]		= { "empty marks",	UNITS_COUNT },
+	[IOVAB_FIG_WILD_MARKS]		= { "wild marks",	UNITS_COUNT },
 };
 
 enum units_kind units__figure_kind(enum iovab_figure f)

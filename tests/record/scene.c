@@ -201,6 +201,9 @@ static void fold(struct scene *s, struct iovab_source *c, const struct iovab_rep
 	c->range_bytes += r->length;
 	c->windows += r->windows;
 	c->pages_pinned += r->pages_pinned;
+	c->last_phase = r->phase;
+	c->phase_reports[r->phase]++;
+	c->phase_ns[r->phase] += r->end_ns - r->start_ns - r->own_ns;
 	count(&c->report, r->end_ns - r->start_ns - r->own_ns);
 	if (s->o.tier < IOVAB_TIER_DENSITY)
 		return;
@@ -211,6 +214,7 @@ static void fold(struct scene *s, struct iovab_source *c, const struct iovab_rep
 	c->set_calls += r->set_calls;
 	c->marked_bytes += r->marked_pages * PAGE;
 	c->lost_bytes += r->lost_pages * PAGE;
+	c->lost_by[IOVAB_LOST_WINDOW] += r->lost_pages * PAGE;
 	c->stray_bits += r->stray_bits;
 	c->marks_ascending += r->set_calls ? r->set_calls - 1 : 0;
 	c->runs[0] += r->set_calls;
@@ -237,6 +241,8 @@ static void add_report(struct scene *s, unsigned int i, unsigned int section, un
 	if (s->o.tier >= IOVAB_TIER_SETS) {
 		r->lost_pages = s->o.lossy && i == 0 && round == 2 ? 3 : 0;
 		r->stray_bits = s->o.lossy && i == 0 && round == 2 ? 7 : 0;
+		r->lost_by[IOVAB_LOST_WINDOW] = r->lost_pages;
+		r->lost_iova = r->lost_pages ? r->iova : 0;
 		r->marked_pages = r->set_calls = r->dirty_pages + r->lost_pages;
 	}
 	fold(s, &s->sources[i].counters, r);

@@ -659,7 +659,7 @@ static void names_are_those_of_the_contract(void **state)
 		"reports", "report_errors", "range_bytes", "windows", "windows_clean", "repins",
 		"pages_pinned", "pin_failures", "scan_skipped", "dirty_bytes", "set_calls",
 		"marked_bytes", "redundant_bytes", "lost_bytes", "overshoot_bytes",
-		"stray_bits",
+		"stray_bits", "empty_marks", "wild_marks",
 	};
 	enum iovab_figure f;
 
@@ -670,6 +670,129 @@ static void names_are_those_of_the_contract(void **state)
 	assert_string_equal(model__client_name(IOVAB_CLIENT_IOMMUFD), "iommufd");
 	assert_string_equal(model__tier_name(IOVAB_TIER_SETS), "sets");
 	assert_string_equal(model__implementation_name(IOVAB_IMPL_REFERENCE), "reference");
+	assert_null(model__phase_name(IOVAB_PHASE_UNKNOWN));
+	assert_string_equal(model__phase_name(IOVAB_PHASE_PRECOPY), "precopy");
+	assert_string_equal(model__phase_name(IOVAB_PHASE_STOP_COPY), "stop-copy");
+}
+
+/* An HWPT's devices come and go with each report; one alone names the row. */
+static void an_hwpt_has_the_devices_of_its_last_report(void **state)
+{
+	struct iovab_hwpt hwpt = { .attached = 2 };
+	struct iovab_source_fact *s;
+	const struct iovab_row *row;
+
+	fixture__init(&fx, IOVAB_TIER_WINDOWS);
+	strcpy(hwpt.named[0].device, "0000:3b:00.1");
+	strcpy(hwpt.named[1].device, "0000:3b:00.2");
+	strcpy(hwpt.named[0].driver, "vfio-pci");
+	s = fixture__source(&fx, 1, "");
+	s->key.hwpt = 7;
+	s->counters.driver[0] = '\0';
+	s->hwpt = &hwpt;
+	row = &fixture__update(*state, &fx)->rows[0];
+	assert_true(row->devices_known);
+	assert_int_equal(row->n_devices, 2);
+	assert_string_equal(row->devices[1], "0000:3b:00.2");
+	assert_string_equal(row->device, "");
+
+	hwpt.attached = 1;
+	row = &fixture__update(*state, &fx)->rows[0];
+	assert_string_equal(row->device, "0000:3b:00.1");
+	assert_string_equal(row->driver, "vfio-pci");
+
+	hwpt.unknown = 1;
+	row = &fixture__update(*state, &fx)->rows[0];
+	assert_false(row->devices_known);
+	assert_int_equal(row->n_devices, 0);
+	assert_string_equal(row->device, "");
+
+	hwpt = (struct iovab_hwpt){ .attached = 1000 };
+	row = &fixture__update(*state, &fx)->rows[0];
+	assert_int_equal(row->n_devices, 1000);
+	s->hwpt = NULL;
+	row = &fixture__update(*state, &fx)->rows[0];
+	assert_false(row->devices_known);
+}
+
+static void phases_are_counted_apart(void **state)
+{
+	struct iovab_source_fact *s;
+	const struct iovab_row *row;
+
+	fixture__init(&fx, IOVAB_TIER_WINDOWS);
+	s = fixture__source(&fx, 1, "a");
+	row = &fixture__update(*state, &fx)->rows[0];
+	assert_int_equal(row->phase, IOVAB_PHASE_UNKNOWN);
+	s->counters.last_phase = IOVAB_PHASE_STOP_COPY;
+	s->counters.phase_reports[IOVAB_PHASE_PRECOPY] = 5;
+	s->counters.phase_reports[IOVAB_PHASE_STOP_COPY] = 2;
+	s->counters.phase_ns[IOVAB_PHASE_STOP_COPY] = 3000;
+	fixture__pass(&fx, SECOND_NS);
+	fixture__update(*state, &fx);
+	s->counters.phase_reports[IOVAB_PHASE_STOP_COPY] = 3;
+	s->counters.phase_ns[IOVAB_PHASE_STOP_COPY] = 4000;
+	fixture__pass(&fx, SECOND_NS);
+	row = &fixture__update(*state, &fx)->rows[0];
+	assert_int_equal(row->phase, IOVAB_PHASE_STOP_COPY);
+	assert_int_equal(row->total.phase_reports[IOVAB_PHASE_PRECOPY], 5);
+	assert_int_equal(row->total.phase_ns[IOVAB_PHASE_STOP_COPY], 4000);
+	assert_int_equal(row->interval.phase_reports[IOVAB_PHASE_PRECOPY], 0);
+	assert_int_equal(row->interval.phase_ns[IOVAB_PHASE_STOP_COPY], 1000);
+}
+
+/* The first ones are kept, with whose they were; the others are counted. */
+static void reports_in_trouble_are_told(void **state)
+{
+	static struct iovab_report_event events[MODEL_TROUBLES + 3];
+	const struct iovab_snapshot *s;
+	size_t i;
+
+	fixture__init(&fx, IOVAB_TIER_SETS);
+	fixture__source(&fx, 1, "a");
+	fixture__update(*state, &fx);
+	for (i = 0; i < MODEL_TROUBLES + 3; i++)
+		events[i] = (struct iovab_report_event){ .source_id = 1, .lost_pages = 1,
+							 .report = i, .page_size = 4096 };
+	events[0].lost_pages = 0;		/* nothing is wrong with it */
+	events[1].lost_pages = 0;
+	events[1].stray_bits = 3;
+	events[1].end_ns = fx.facts.time_ns + SECOND_NS / 2;
+	events[2].source_id = 99;		/* nobody's */
+	fx.facts.reports = events;
+	fx.facts.n_reports = MODEL_TROUBLES + 3;
+	fixture__pass(&fx, SECOND_NS);
+	s = fixture__update(*state, &fx);
+	assert_int_equal(s->n_troubles, MODEL_TROUBLES);
+	assert_int_equal(s->more_troubles, 2);
+	assert_string_equal(s->troubles[0].device, "a");
+	assert_int_equal(s->troubles[0].report.stray_bits, 3);
+	assert_int_equal(s->troubles[0].pid, 4241);
+	assert_true(s->troubles[0].end_s == 0.5);
+	assert_string_equal(s->troubles[1].device, "");
+	fx.facts.n_reports = 0;
+	s = fixture__update(*state, &fx);
+	assert_int_equal(s->n_troubles, MODEL_TROUBLES);
+}
+
+/* Bits that nobody marked: what follows from counting marks is unknown, and not wrong. */
+static void wild_marks_spoil_figures(void **state)
+{
+	struct iovab_source_fact *s;
+	const struct iovab_figures *t;
+
+	fixture__init(&fx, IOVAB_TIER_SETS);
+	s = fixture__source(&fx, 1, "a");
+	fixture__report(s, 1, 1, 1 << 20, 1000);
+	s->counters.wild_marks = 1;
+	t = &fixture__update(*state, &fx)->rows[0].total;
+	assert_int_equal(t->fig[IOVAB_FIG_REDUNDANT_BYTES].state, IOVAB_VALUE_UNKNOWN);
+	fixture__assert_known(t->fig[IOVAB_FIG_STRAY_BITS], 0);
+	s->counters.empty_marks = 1;
+	t = &fixture__update(*state, &fx)->rows[0].total;
+	assert_int_equal(t->fig[IOVAB_FIG_STRAY_BITS].state, IOVAB_VALUE_UNKNOWN);
+	fixture__assert_known(t->fig[IOVAB_FIG_DIRTY_BYTES], 1 << 20);
+	fixture__assert_known(t->fig[IOVAB_FIG_EMPTY_MARKS], 1);
 }
 
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, new_model, free_model)
@@ -704,6 +827,10 @@ int main(void)
 		TEST(many_sources_are_not_mixed_up),
 		TEST(out_of_memory_changes_nothing),
 		TEST(names_are_those_of_the_contract),
+		TEST(an_hwpt_has_the_devices_of_its_last_report),
+		TEST(phases_are_counted_apart),
+		TEST(reports_in_trouble_are_told),
+		TEST(wild_marks_spoil_figures),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

@@ -150,6 +150,9 @@ static void same_sources(const struct iovab_facts *in, const struct iovab_facts 
 		assert_memory_equal(&a.key, &b.key, sizeof(a.key));
 		assert_memory_equal(&a.counters, &b.counters, sizeof(a.counters));
 		assert_memory_equal(a.vm, b.vm, sizeof(a.vm));
+		assert_int_equal(!a.hwpt, !b.hwpt);
+		if (a.hwpt)
+			assert_memory_equal(a.hwpt, b.hwpt, sizeof(*a.hwpt));
 		assert_int_equal(a.owner_gone, b.owner_gone);
 	}
 }
@@ -253,6 +256,41 @@ static void extremes_survive(void **state)
 	replay = open_replay();
 	for (i = 0; i < 4; i++)
 		same_facts(&kept[i].facts, next_facts(replay));
+	replay__close(replay);
+}
+
+/* The devices of an HWPT: unknown, none, some, other ones, more than are named, unknown again. */
+static void devices_of_an_hwpt_survive(void **state)
+{
+	static const __u32 attached[] = { ~0U, 0, 3, 2, 40, ~0U, 1 };
+	static struct fixture fx;
+	struct recorder *r = new_recorder(0);
+	struct iovab_hwpt hwpts[7] = {};
+	struct replay *replay;
+	size_t i, j;
+
+	fixture__init(&fx, IOVAB_TIER_WINDOWS);
+	fixture__source(&fx, 1, "")->key.hwpt = 3;
+	fx.sources[0].key.context = ~0ULL;
+	for (i = 0; i < 7; i++) {
+		hwpts[i].attached = attached[i];
+		hwpts[i].unknown = i == 4;
+		for (j = 0; j < attached[i] && j < IOVAB_HWPT_DEVICES; j++) {
+			snprintf(hwpts[i].named[j].device, IOVAB_DEVICE_LEN, "device %zu.%zu", i, j);
+			snprintf(hwpts[i].named[j].driver, IOVAB_DRIVER_LEN, "driver %zu", j);
+		}
+		fx.sources[0].hwpt = attached[i] == ~0U ? NULL : &hwpts[i];
+		write_facts(r, &fx.facts);
+		fixture__pass(&fx, 1);
+	}
+	end_recorder(r);
+	replay = open_replay();
+	for (i = 0; i < 7; i++) {
+		const struct iovab_facts *out = next_facts(replay);
+
+		fx.sources[0].hwpt = attached[i] == ~0U ? NULL : &hwpts[i];
+		same_sources(&fx.facts, out);
+	}
 	replay__close(replay);
 }
 
@@ -401,7 +439,7 @@ static void hostile_files_are_refused(void **state)
 		  "1 AS dirty_pages, 1 AS scan_skipped, 1 AS cell_shift, x'' AS cells, 1 AS rowid FROM n",
 		  "is damaged" },
 		{ "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i+1 FROM n WHERE i < 5000) "
-		  "INSERT INTO source SELECT i, i, 1, 0, i, i, 0, 'd', '', '', '', '', 1, 0, 0 FROM n",
+		  "INSERT INTO source SELECT i, i, 1, 0, i, i, 0, 0, 'd', '', '', '', '', 1, 0, 0 FROM n",
 		  "more sources at once" },
 	};
 	size_t i;
@@ -514,7 +552,7 @@ static void golden_reports(void **state)
 
 static void json_of_a_study_is_golden(void **state)
 {
-	struct scene_options o = { 2, 5, IOVAB_TIER_SETS, .lossy = true };
+	struct scene_options o = { 1, 3, IOVAB_TIER_SETS, .lossy = true };
 	struct study *s;
 	json_t *object;
 	char *text, *line;
@@ -647,6 +685,7 @@ int main(void)
 		TEST(wrong_blobs_are_refused),
 		TEST(facts_come_out_as_they_went_in),
 		TEST(extremes_survive),
+		TEST(devices_of_an_hwpt_survive),
 		TEST(views_cannot_tell_a_replay),
 		TEST(size_is_bounded_and_totals_stay),
 		TEST(hostile_files_are_refused),
