@@ -2,5 +2,5 @@
 # The man page and README against the program and the sources they describe.
 
 .PHONY: test-docs
-test-docs: $(BUILD)/iovabtop
+test-docs: $(BUILD)/iovabtop $(BUILD)/iovab $(BUILD)/tests/record/make_recording
 	$(Q)tests/docs/run $<

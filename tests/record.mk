@@ -23,7 +23,7 @@ $(RECORD_BUILD)/fuzz_replay: tests/record/fuzz_replay.c $(record_fuzzed:%=user/%
 		-fno-sanitize-recover=all $^ -lsqlite3 -lm -o $@ 2>$@.log || rm -f $@
 
 .PHONY: test-record
-test-record: $(BUILD)/iovab $(RECORD_BUILD)/make_recording $(RECORD_BUILD)/fuzz_replay
+test-record: $(BUILD)/iovab $(BUILD)/iovabtop $(RECORD_BUILD)/make_recording $(RECORD_BUILD)/fuzz_replay
 	$(Q)tests/record/run $(ONLY)
 
 -include $(wildcard $(RECORD_BUILD)/*.d)

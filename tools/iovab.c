@@ -66,8 +66,8 @@ static const struct command {
 } commands[] = {
 	{ "probe", "what this kernel offers: hooks, clients, tiers", run_probe },
 	{ "record", "record a migration into a file", command__record },
-	{ "replay", "show a recording as iovabtop showed it live", command__replay },
 	{ "report", "tell what a recording says", command__report },
+	{ "replay", "show a recording as iovabtop showed it live", command__replay },
 	{ "diff", "compare two recordings, figure by figure", command__diff },
 	{ "export", "write a recording as a trace for Perfetto", command__export },
 };

@@ -120,6 +120,7 @@ static void write_losses(const struct page *p)
 	put_red(p, true);
 	for (i = 0; i < s->last->n_rows; i++)
 		write_lost_row(p, &s->last->rows[i]);
+	summary__write_troubles(p->out, s->last, p->o->width, p->o->charset);
 	if (s->about->moments_failed) {
 		flow__words(&f, "%llu moments could not be written, with %llu windows and reports: "
 			    "totals are right, rounds and charts miss these.",

@@ -483,6 +483,14 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 	return ferror(out) ? -EIO : 0;
 }
 
+void summary__write_troubles(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			     enum text_charset cs)
+{
+	struct flow f = begin(out, width, cs);
+
+	write_troubles(&f, s);
+}
+
 void summary__write_answer(FILE *out, const struct iovab_snapshot *s, unsigned int width,
 			   enum text_charset cs)
 {

@@ -48,6 +48,14 @@ class Recorder(harness.Helper):
 			raise harness.Unmet(f"{self.name} ended with {status}: {self.err()[-300:]}")
 
 
+def reported(case, path):
+	"""The devices as iovab report has them, and all that it says."""
+	run = case.run("report", [IOVAB, "report", "--json", path])
+	case.equal("status of report", run.status, 0)
+	told = json.loads(run.out())
+	return by_owner(told["devices"]), told
+
+
 def replayed(case, path):
 	"""The rows at the end of the recording, as iovab replay shows them."""
 	run = case.run("replay", [IOVAB, "replay", "--json", "--last", path])
@@ -127,3 +135,77 @@ def totals_equal_the_live_ones_and_the_truth(case):
 			expect.check_lossless(case, rows[key])
 			same_row(case, f"{tier}: replay", live[key], rows[key])
 		check_events(case, tier, recorder.path, rows)
+		devices, told = reported(case, recorder.path)
+		case.equal(f"{tier}: ended", told["ended"], True)
+		for key, row in rows.items():
+			case.equal(f"{tier}: report's total", devices[key]["total"], row["total"])
+			rounds = [r for m in devices[key]["migrations"] for r in m["rounds"]]
+			case.equal(f"{tier}: rounds", len(rounds), 6)
+			if tier != "windows":
+				case.equal(f"{tier}: dirty of all rounds", sum(r["dirty_bytes"] for r in rounds),
+					   row["total"]["dirty_bytes"])
+
+
+@test
+def ends_with_its_command(case):
+	"""What the command does is recorded whole; how it ended is told; a wrong one leaves no file."""
+	path = os.path.join(case.folder, "a.iovab")
+	command = [harness.MIGRATE, "--device", harness.device_name(0), "--json", "--length", 70 * G,
+		   "--rounds", 3, "--step", 500, "--rate", 0, "--pattern", "random"]
+	before = harness.bpf_objects()
+	run = case.run("record", [IOVAB, "record", "-o", path, "-t", "sets", "--", *command])
+	case.equal("status", run.status, 0)
+	case.equal("stderr", run.err(), "")
+	result = json.loads(run.out())
+	row = replayed(case, path)[result["device"], result["pid"]]
+	expected = expect.Expected("sets")
+	expected.add_migrate(result, [(0, 70 * G)], 4)
+	expected.check(case, row)
+	expect.check_lossless(case, row)
+	harness.check_bpf_gone(case, before, "after recording")
+	run = case.run("record", [IOVAB, "record", "-o", path + "2", "--", "false"])
+	case.equal("status of record, its command failed", run.status, 0)
+	case.check("ended with status 1" in run.err(), f"stderr: {run.err()!r}")
+	run = case.run("record", [IOVAB, "record", "-o", path + "3", "--", "/no/such"])
+	case.equal("status of record, its command is not there", run.status, 1)
+	case.check(not os.path.exists(path + "3"), "a file is left")
+	run = case.run("record", [IOVAB, "record", "-o", path, "--", "true"])
+	case.equal("status of record, its file is there", run.status, 1)
+	case.check("is there already" in run.err(), f"stderr: {run.err()!r}")
+
+
+@test
+def killed_while_it_records(case):
+	"""kill -9: nothing stays in the kernel, and the file holds all but the last moment."""
+	before = harness.bpf_objects()
+	recorder = Recorder(case, "sets")
+	worker = harness.start_migrate(case, 0, "--length", 66 * G, "--pattern", "random", "--step", 200,
+				       "--forever", "--fault-delay-ms", 5, "--rate", 0)
+	key = harness.device_name(0), worker.pid
+
+	def reports():
+		row = replayed(case, recorder.path).get(key)
+		return row and row["total"]["reports"]
+
+	harness.wait_until(lambda: (reports() or 0) > 3, "reports are recorded")
+	seen = reports()
+	recorder.end(signal.SIGKILL)
+	worker.end(signal.SIGINT)
+	harness.check_bpf_gone(case, before, "after kill -9")
+	row = replayed(case, recorder.path)[key]
+	case.check(row["total"]["reports"] >= seen, f"{row['total']['reports']} reports, {seen} before")
+	check_events(case, "sets", recorder.path, {key: row})
+
+
+@test
+def keeps_up_with_many_short_reports(case):
+	"""Ten thousand in a row: each is in the file, and no event was lost."""
+	recorder = Recorder(case, "sets")
+	result = harness.migrate(case, 0, "--length", M, "--rounds", 9999, "--step", 3, "--rate", 0,
+				 "--fault-delay-ms", 0, "--pattern", "random")
+	recorder.finish()
+	rows = replayed(case, recorder.path)
+	row = rows[result["device"], result["pid"]]
+	expect.check_lossless(case, row)
+	case.equal("reports", row["total"]["reports"], 10000)
+	check_events(case, "sets", recorder.path, rows)
