@@ -16,9 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "figures.h"
 #include "flow.h"
 #include "json.h"
+#include "json_value.h"
 
 enum unit { UNIT_COUNT, UNIT_NUMBER, UNIT_BYTES, UNIT_NS, UNIT_SHARE, UNIT_RATE };
 
@@ -219,15 +221,8 @@ static int add_pair(struct diff *d, const struct study *a, const struct study *b
 	for (i = 0; who && i < d->n; i++)
 		if (d->pairs[i].row && same_device(d->pairs[i].row, who))
 			return 0;
-	if (d->n == d->max) {
-		size_t max = d->max ? 2 * d->max : 16;
-		void *more = reallocarray(d->pairs, max, sizeof(*d->pairs));
-
-		if (!more)
-			return -ENOMEM;
-		d->pairs = more;
-		d->max = max;
-	}
+	if (!array__grow(&d->pairs, d->n, &d->max, sizeof(*d->pairs)))
+		return -ENOMEM;
 	p = &d->pairs[d->n++];
 	memset(p, 0, sizeof(*p));
 	p->row = who;
@@ -373,46 +368,32 @@ int diff__write_text(FILE *out, const struct diff *d, const struct diff_options 
 
 /* --- JSON --- */
 
-static void put(json_t *object, const char *key, json_t *value, int *err)
-{
-	if (json_object_set_new_nocheck(object, key, value))
-		*err = -ENOMEM;
-}
-
-static void put_side(json_t *o, const char *key, struct iovab_ratio r, int *err)
-{
-	if (r.state == IOVAB_VALUE_KNOWN)
-		put(o, key, json_real(r.v), err);
-	else if (r.state == IOVAB_VALUE_UNKNOWN)
-		put(o, key, json_null(), err);
-}
-
 static json_t *pair_object(const struct pair *p, int *err)
 {
 	json_t *o = json_object(), *figures = json_object();
 	size_t i;
 
 	if (p->row) {
-		put(o, "device", json__string(p->row->device, sizeof(p->row->device)), err);
+		json_value__put(o, "device", json__string(p->row->device, sizeof(p->row->device)), err);
 		if (p->row->hwpt)
-			put(o, "hwpt", json_integer(p->row->hwpt), err);
-		put(o, "implementation",
+			json_value__put(o, "hwpt", json_integer(p->row->hwpt), err);
+		json_value__put(o, "implementation",
 		    json_string_nocheck(model__implementation_name(p->row->implementation)), err);
 	}
-	put(o, "in_a", json_boolean(p->a.there), err);
-	put(o, "in_b", json_boolean(p->b.there), err);
+	json_value__put(o, "in_a", json_boolean(p->a.there), err);
+	json_value__put(o, "in_b", json_boolean(p->b.there), err);
 	for (i = 0; p->a.there && p->b.there && i < N_QUANTITIES; i++) {
 		const struct compared *c = &p->figures[i];
 		json_t *f = json_object();
 
-		put_side(f, "a", c->a, err);
-		put_side(f, "b", c->b, err);
+		json_value__put_ratio(f, "a", c->a, err);
+		json_value__put_ratio(f, "b", c->b, err);
 		if (c->has_change && !isinf(c->change))
-			put(f, "change", json_real(c->change), err);
-		put(f, "worse", json_boolean(c->worse), err);
-		put(figures, quantities[i].name, f, err);
+			json_value__put(f, "change", json_real(c->change), err);
+		json_value__put(f, "worse", json_boolean(c->worse), err);
+		json_value__put(figures, quantities[i].name, f, err);
 	}
-	put(o, "figures", figures, err);
+	json_value__put(o, "figures", figures, err);
 	return o;
 }
 
@@ -422,21 +403,19 @@ int diff__write_json(FILE *out, const struct diff *d)
 	int err = 0;
 	size_t i;
 
-	put(o, "schema", json_string_nocheck("iovab.diff/1"), &err);
-	put(o, "threshold", json_real(d->threshold), &err);
-	put(o, "worse", json_integer((json_int_t)d->worse), &err);
+	json_value__put(o, "schema", json_string_nocheck("iovab.diff/1"), &err);
+	json_value__put(o, "threshold", json_real(d->threshold), &err);
+	json_value__put(o, "worse", json_integer((json_int_t)d->worse), &err);
 	for (i = 0; i < d->n; i++) {
 		json_t *p = pair_object(&d->pairs[i], &err);
 
 		if (!d->pairs[i].row)
-			put(o, "all", p, &err);
-		else if (json_array_append_new(devices, p))
-			err = -ENOMEM;
+			json_value__put(o, "all", p, &err);
+		else
+			json_value__append(devices, p, &err);
 	}
-	put(o, "devices", devices, &err);
-	if (!err && (json_dumpf(o, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12)) ||
-		     fputc('\n', out) == EOF))
-		err = errno ? -errno : -EIO;
+	json_value__put(o, "devices", devices, &err);
+	err = err ? err : json_value__write_line(out, o);
 	json_decref(o);
 	return err;
 }

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "model.h"
 #include "tables.h"
 #include "text.h"
@@ -389,22 +390,6 @@ static int no_memory(struct iovab_error *e)
 	return error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
 }
 
-/* Makes room for one element more of @size bytes in *array, which has room for *max. */
-static bool make_room(void *array, size_t n, size_t *max, size_t size)
-{
-	size_t larger = *max ? 2 * *max : 64;
-	void **p = array, *more;
-
-	if (n < *max)
-		return true;
-	more = reallocarray(*p, larger, size);
-	if (!more)
-		return false;
-	*p = more;
-	*max = larger;
-	return true;
-}
-
 /* The row at hand of table @t if it belongs to the moment at hand, or to one before. */
 static void *row_of_moment(struct replay *r, enum table_id t)
 {
@@ -422,7 +407,7 @@ static int take_new_sources(struct replay *r, struct iovab_error *e)
 	while (c->at_row && s->came <= r->moment.id) {
 		size_t max = r->max_present;
 
-		if (!make_room(&r->present, r->n_present, &r->max_present, sizeof(*r->present)))
+		if (!array__grow(&r->present, r->n_present, &r->max_present, sizeof(*r->present)))
 			return no_memory(e);
 		if (max != r->max_present) {
 			free(r->sources);
@@ -547,7 +532,7 @@ static int take_live(struct replay *r, struct iovab_error *e)
 		if (l->moment == r->moment.id) {
 			if (n == IOVAB_MAX_REPORTS)
 				return damaged(r, e, "more reports in flight than there can be");
-			if (!make_room(&r->live, n, &r->max_live, sizeof(*r->live)))
+			if (!array__grow(&r->live, n, &r->max_live, sizeof(*r->live)))
 				return no_memory(e);
 			r->live[n++] = l->live;
 		}
@@ -567,7 +552,7 @@ static int take_windows(struct replay *r, struct iovab_error *e)
 	while ((w = row_of_moment(r, TABLE_WINDOW))) {
 		if (n == MAX_EVENTS)
 			return damaged(r, e, "more windows in a moment than there can be");
-		if (!make_room(&r->windows, n, &r->max_windows, sizeof(*r->windows)))
+		if (!array__grow(&r->windows, n, &r->max_windows, sizeof(*r->windows)))
 			return no_memory(e);
 		r->windows[n] = w->window;
 		r->windows[n++].kind = IOVAB_EVENT_WINDOW;
@@ -587,7 +572,7 @@ static int take_reports(struct replay *r, struct iovab_error *e)
 	while ((w = row_of_moment(r, TABLE_REPORT))) {
 		if (n == MAX_EVENTS)
 			return damaged(r, e, "more reports in a moment than there can be");
-		if (!make_room(&r->reports, n, &r->max_reports, sizeof(*r->reports)))
+		if (!array__grow(&r->reports, n, &r->max_reports, sizeof(*r->reports)))
 			return no_memory(e);
 		r->reports[n] = w->report;
 		r->reports[n++].kind = IOVAB_EVENT_REPORT;

@@ -5,26 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 /* Ranges of a round that are told apart; a client has a few. */
 #define MAX_SEEN	4096
 
 /* A rate that changed by less than this factor from a migration's first to its last third is steady. */
 #define STEADY		1.25
-
-static bool make_room(void *array, size_t n, size_t *max, size_t size)
-{
-	size_t larger = *max ? 2 * *max : 16;
-	void **p = array, *more;
-
-	if (n < *max)
-		return true;
-	more = reallocarray(*p, larger, size);
-	if (!more)
-		return false;
-	*p = more;
-	*max = larger;
-	return true;
-}
 
 void rounds__free(struct rounds *r)
 {
@@ -75,7 +62,7 @@ static int new_round(struct rounds *r, const struct iovab_report_event *e, enum 
 {
 	struct iovab_round *round;
 
-	if (!make_room(&r->rounds, r->n, &r->max, sizeof(*r->rounds)))
+	if (!array__grow(&r->rounds, r->n, &r->max, sizeof(*r->rounds)))
 		return -ENOMEM;
 	round = &r->rounds[r->n++];
 	memset(round, 0, sizeof(*round));
@@ -101,7 +88,7 @@ int rounds__add(struct rounds *r, const struct iovab_report_event *e, enum iovab
 	if (begins_round(r, e) && new_round(r, e, tier))
 		return -ENOMEM;
 	if (r->n_seen < MAX_SEEN) {
-		if (!make_room(&r->seen, r->n_seen, &r->max_seen, sizeof(*r->seen)))
+		if (!array__grow(&r->seen, r->n_seen, &r->max_seen, sizeof(*r->seen)))
 			return -ENOMEM;
 		r->seen[r->n_seen++] = e->iova;
 	}
@@ -232,7 +219,7 @@ int rounds__finish(struct rounds *r)
 			m->n++;
 			continue;
 		}
-		if (!make_room(&r->migrations, r->n_migrations, &r->max_migrations,
+		if (!array__grow(&r->migrations, r->n_migrations, &r->max_migrations,
 			       sizeof(*r->migrations)))
 			return -ENOMEM;
 		m = &r->migrations[r->n_migrations++];

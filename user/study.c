@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "heat.h"
 
 /* --- rows --- */
@@ -13,15 +14,8 @@ static int add_row(struct study *s, __u32 row_id)
 {
 	struct study_row *row;
 
-	if (s->n_rows == s->max_rows) {
-		size_t max = s->max_rows ? 2 * s->max_rows : 16;
-		void *more = reallocarray(s->rows, max, sizeof(*s->rows));
-
-		if (!more)
-			return -ENOMEM;
-		s->rows = more;
-		s->max_rows = max;
-	}
+	if (!array__grow(&s->rows, s->n_rows, &s->max_rows, sizeof(*s->rows)))
+		return -ENOMEM;
 	row = &s->rows[s->n_rows];
 	memset(row, 0, sizeof(*row));
 	row->row_id = row_id;

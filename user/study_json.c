@@ -6,30 +6,17 @@
 #include "study_json.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "json.h"
+#include "json_value.h"
 
 #define SCHEMA	"iovab.report/1"
 
-/* Takes over @value. A failure leaves *@err set, and nothing else to clean up. */
-static void put(json_t *object, const char *key, json_t *value, int *err)
-{
-	if (json_object_set_new_nocheck(object, key, value))
-		*err = -ENOMEM;
-}
-
-static void append(json_t *array, json_t *value, int *err)
-{
-	if (json_array_append_new(array, value))
-		*err = -ENOMEM;
-}
-
-static json_t *integer(__u64 v)
-{
-	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
-}
+#define put		json_value__put
+#define append		json_value__append
+#define integer		json_value__integer
+#define put_ratio	json_value__put_ratio
 
 /* @v as an integer, or -1. */
 static json_t *integer_or(bool known, double v)
@@ -41,14 +28,6 @@ static void put_text(json_t *object, const char *key, const char *raw, size_t si
 {
 	if (raw[0])
 		put(object, key, json__string(raw, size), err);
-}
-
-static void put_ratio(json_t *o, const char *key, struct iovab_ratio r, int *err)
-{
-	if (r.state == IOVAB_VALUE_KNOWN)
-		put(o, key, json_real(r.v), err);
-	else if (r.state == IOVAB_VALUE_UNKNOWN)
-		put(o, key, json_null(), err);
 }
 
 /* Seconds since the recording's first moment. */
@@ -365,13 +344,8 @@ json_t *study_json__object(const struct study *s, bool charts)
 int study_json__write(FILE *out, const struct study *s)
 {
 	json_t *o = study_json__object(s, false);
-	int err = 0;
+	int err = o ? json_value__write_line(out, o) : -ENOMEM;
 
-	if (!o)
-		return -ENOMEM;
-	if (json_dumpf(o, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(12)) ||
-	    fputc('\n', out) == EOF)
-		err = errno ? -errno : -EIO;
 	json_decref(o);
 	return err;
 }

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "model.h"
 #include "text.h"
 #include "trace.pb-c.h"
@@ -245,16 +246,9 @@ static struct device *device_of(struct trace *t, const struct iovab_row *row)
 
 	if (d)
 		return d;
-	if (t->n_devices == t->max_devices) {
-		size_t max = t->max_devices ? 2 * t->max_devices : 16;
-		void *more = reallocarray(t->devices, max, sizeof(*t->devices));
-
-		if (!more) {
-			t->err = -ENOMEM;
-			return NULL;
-		}
-		t->devices = more;
-		t->max_devices = max;
+	if (!array__grow(&t->devices, t->n_devices, &t->max_devices, sizeof(*t->devices))) {
+		t->err = -ENOMEM;
+		return NULL;
 	}
 	d = &t->devices[t->n_devices++];
 	memset(d, 0, sizeof(*d));
@@ -376,16 +370,9 @@ static void keep_windows(struct trace *t, const struct iovab_facts *f)
 	size_t i;
 
 	for (i = 0; i < f->n_windows; i++) {
-		if (t->n_waiting == t->max_waiting) {
-			size_t max = t->max_waiting ? 2 * t->max_waiting : 256;
-			void *more = reallocarray(t->waiting, max, sizeof(*t->waiting));
-
-			if (!more) {
-				t->err = -ENOMEM;
-				return;
-			}
-			t->waiting = more;
-			t->max_waiting = max;
+		if (!array__grow(&t->waiting, t->n_waiting, &t->max_waiting, sizeof(*t->waiting))) {
+			t->err = -ENOMEM;
+			return;
 		}
 		t->waiting[t->n_waiting++] = f->windows[i];
 	}
