@@ -65,7 +65,12 @@ def replayed(case, path):
 
 def without_clock(scope):
 	"""A latency's values are by each program's own clock; how many there are is not."""
-	return {key: value["count"] if key.endswith("_ns") else value for key, value in scope.items()}
+	def counted(key, value):
+		if key == "phases":
+			return {phase: figures["reports"] for phase, figures in value.items()}
+		return value["count"] if key.endswith("_ns") else value
+
+	return {key: counted(key, value) for key, value in scope.items()}
 
 
 def same_row(case, what, live, seen):

@@ -97,6 +97,16 @@ static const struct iovab_facts *next_facts(struct replay *r)
 	return f;
 }
 
+static void run_sql(const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL))
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
 /* --- packed counts --- */
 
 static void counts_survive_packing(void **state)
@@ -375,6 +385,112 @@ static void size_is_bounded_and_totals_stay(void **state)
 	scene__free(again);
 }
 
+/* No events to drop: moments go, and with them nothing that counts. One source left long before. */
+static void moments_go_and_totals_stay(void **state)
+{
+	struct scene_options o = { 60, 600, IOVAB_TIER_SETS };
+	struct scene *scene = new_scene(&o);
+	struct recorder *r = new_recorder(RECORDER_MIN_SIZE);
+	struct model *live = model__new(), *replayed = model__new();
+	const struct iovab_snapshot *a = NULL, *b = NULL;
+	const struct iovab_facts *f;
+	struct replay *replay;
+	struct iovab_error e = {};
+	size_t moments = 0, i;
+
+	while ((f = scene__next(scene))) {
+		struct iovab_facts plain = *f;
+
+		plain.n_windows = plain.n_reports = 0;
+		if (moments++ > 6)
+			plain.n_sources = 59;
+		plain.losses.joined_late = moments > 3;
+		write_facts(r, &plain);
+		a = model__update(live, &plain);
+	}
+	assert_int_equal(recorder__state(r)->moments_failed, 0);
+	end_recorder(r);
+	replay = open_replay();
+	for (moments = 0; (f = replay__next(replay, &e)); moments++)
+		b = model__update(replayed, f);
+	assert_int_equal(e.code, 0);
+	assert_true(moments > 8 && moments < 1000);
+	assert_int_equal(a->n_rows, 60);
+	assert_int_equal(b->n_rows, 60);
+	for (i = 0; i < 60; i++) {
+		assert_memory_equal(&a->rows[i].total, &b->rows[i].total, sizeof(a->rows[i].total));
+		assert_int_equal(a->rows[i].stale, b->rows[i].stale);
+	}
+	assert_int_equal(b->events_lost, 1);
+	replay__close(replay);
+	model__free(live);
+	model__free(replayed);
+	scene__free(scene);
+}
+
+/* A moment that could not be written is made up for by the next one, though nothing changed since. */
+static void a_moment_that_failed_is_made_up_for(void **state)
+{
+	static struct fixture fx;
+	struct recorder *r = new_recorder(0);
+	struct replay *replay;
+	sqlite3 *other;
+
+	fixture__init(&fx, IOVAB_TIER_SETS);
+	fixture__report(fixture__source(&fx, 1, "first"), 4, 2, 1 << 20, 1000);
+	write_facts(r, &fx.facts);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	fixture__pass(&fx, SECOND_NS);
+	fixture__report(&fx.sources[0], 4, 2, 1 << 20, 1000);
+	fixture__report(fixture__source(&fx, 2, "second"), 4, 2, 1 << 20, 1000);
+	fixture__window(&fx, 1, 0, GIB);
+	fx.facts.losses.joined_late = 5;
+	write_facts(r, &fx.facts);
+	assert_int_equal(recorder__state(r)->moments_failed, 1);
+	assert_int_equal(recorder__state(r)->events_failed, 1);
+	sqlite3_close(other);
+	fixture__pass(&fx, SECOND_NS);
+	write_facts(r, &fx.facts);
+	end_recorder(r);
+	replay = open_replay();
+	assert_int_equal(replay__about(replay)->moments_failed, 1);
+	assert_int_equal(replay__about(replay)->events_failed, 1);
+	next_facts(replay);
+	same_facts(&fx.facts, next_facts(replay));
+	replay__close(replay);
+}
+
+/* One that failed half way leaves no trace: what it had written is written again. */
+static void a_write_that_failed_half_way_is_undone(void **state)
+{
+	static struct fixture fx;
+	struct recorder *r = new_recorder(0);
+	struct iovab_error e = {};
+	struct replay *replay;
+
+	fixture__init(&fx, IOVAB_TIER_SETS);
+	fixture__report(fixture__source(&fx, 1, "first"), 4, 2, 1 << 20, 1000);
+	fixture__source(&fx, 9, "leaves");
+	write_facts(r, &fx.facts);
+	run_sql("CREATE TRIGGER t BEFORE INSERT ON window BEGIN SELECT RAISE(ABORT, 'no'); END");
+	fixture__pass(&fx, SECOND_NS);
+	fx.facts.n_sources = 1;
+	fixture__report(&fx.sources[0], 4, 2, 1 << 20, 1000);
+	fixture__report(fixture__source(&fx, 2, "second"), 4, 2, 1 << 20, 1000);
+	fx.facts.losses.joined_late = 5;
+	fixture__window(&fx, 1, 0, GIB);
+	assert_int_equal(recorder__write(r, &fx.facts, &e), -1);
+	assert_non_null(strstr(e.text, "cannot write to"));
+	run_sql("DROP TRIGGER t");
+	write_facts(r, &fx.facts);
+	end_recorder(r);
+	replay = open_replay();
+	next_facts(replay);
+	same_facts(&fx.facts, next_facts(replay));
+	replay__close(replay);
+}
+
 /* --- what is no recording --- */
 
 static void refused(const char *part)
@@ -389,16 +505,6 @@ static void refused(const char *part)
 	if (!strstr(e.text, part))
 		fail_msg("expected '%s', got '%s'", part, e.text);
 	assert_null(strchr(e.text, '\n'));
-}
-
-static void run_sql(const char *sql)
-{
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	if (sqlite3_exec(db, sql, NULL, NULL, NULL))
-		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-	sqlite3_close(db);
 }
 
 static void small_recording(void)
@@ -688,6 +794,9 @@ int main(void)
 		TEST(devices_of_an_hwpt_survive),
 		TEST(views_cannot_tell_a_replay),
 		TEST(size_is_bounded_and_totals_stay),
+		TEST(moments_go_and_totals_stay),
+		TEST(a_moment_that_failed_is_made_up_for),
+		TEST(a_write_that_failed_half_way_is_undone),
 		TEST(hostile_files_are_refused),
 		TEST(no_file_and_no_database),
 		TEST(a_file_that_is_there_is_left_alone),
