@@ -4,6 +4,7 @@
 #
 #	make		the programs, into build/
 #	make demo	build, boot the lab, watch two devices migrate
+#	make demo-qemu	the same with a real QEMU and its guest
 #	make test	every test, closing with 'N passed, N failed, N skipped'
 #	make lab	a shell in the lab; CMD='...' runs one command in it
 #	make install	into $(DESTDIR)$(PREFIX)
@@ -51,6 +52,7 @@ include user/page.mk
 include kernel/kernel.mk
 include tools/lab/lab.mk
 include tools/lab/migrate.mk
+include tools/demo/demo.mk
 include tests/tests.mk
 
 .PHONY: all demo test install clean

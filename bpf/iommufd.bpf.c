@@ -85,17 +85,23 @@ static __always_inline __u32 node_shift(__u64 node)
 /* The pointer at @index of the array that begins with @entry; 0: there is none. */
 static __always_inline __u64 xa_find(__u64 entry, __u64 index)
 {
-	__u32 shift, i;
+	__u32 i;
 
-	if (!is_node(entry) && index)
+	/* more than the array's top has room for? */
+	if (is_node(entry) ? index >> node_shift(entry) >= XA_SLOTS : index)
 		return 0;
-	for (i = 0; i < XA_LEVELS && is_node(entry); i++) {
-		shift = node_shift(entry);
-		if (index >> shift >= XA_SLOTS)
-			return 0;
-		entry = node_slot(entry, index >> shift);
-	}
+	for (i = 0; i < XA_LEVELS && is_node(entry); i++)
+		entry = node_slot(entry, index >> node_shift(entry));
 	return is_pointer(entry) ? entry : 0;
+}
+
+/* Does the array hold anything but what is at index 0? That may have a node of its own. */
+static __always_inline bool xa_has_more(__u64 entry)
+{
+	struct xa_node *n = (void *)(entry - 2);
+
+	return is_node(entry) && (node_shift(entry) || BPF_CORE_READ(n, count) != 1 ||
+				  !node_slot(entry, 0));
 }
 
 /* --- attachments --- */
@@ -120,7 +126,7 @@ static __always_inline bool attached_by_pasid(struct walk *w, struct iommufd_dev
 	__u64 entry = (__u64)BPF_CORE_READ(group, pasid_attach.xa_head);
 	struct iommufd_attach *attach;
 
-	if (is_node(entry))
+	if (xa_has_more(entry))
 		w->unknown = true;
 	attach = (void *)xa_find(entry, 0);
 	return attach && is_asked(w, BPF_CORE_READ(attach, hwpt)) &&

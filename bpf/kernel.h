@@ -97,6 +97,7 @@ struct xarray {
 
 struct xa_node {
 	unsigned char shift;
+	unsigned char count;		/* slots that are taken */
 	void *slots[64];
 } __reloc;
 

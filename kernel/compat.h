@@ -4,7 +4,7 @@
  *
  * An out-of-tree module cannot ask a kernel what it offers before it is
  * compiled, so versions are compared, here and nowhere else; each difference
- * is named with the release it came with. Only 6.1 has been run so far.
+ * is named with the release it came with. 6.1, 6.12 and 7.2 have been run.
  */
 #ifndef IOVAB_COMPAT_H
 #define IOVAB_COMPAT_H
@@ -38,6 +38,20 @@
 #define COMPAT_MIGRATION_DATA_SIZE(fn)
 #endif
 
+/*
+ * Before 6.2 the core does not know the feature, and hands it to the driver as
+ * any that it does not know. A client that gets no answer assumes a large size.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE	9
+struct vfio_device_feature_mig_data_size {
+	__aligned_u64 stop_copy_length;
+};
+#define COMPAT_DEVICE_FEATURE(fn)	.device_feature = (fn),
+#else
+#define COMPAT_DEVICE_FEATURE(fn)
+#endif
+
 /* 6.6: an emulated device must be able to detach from an IOAS. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define COMPAT_IOMMUFD_DETACH					\
@@ -53,6 +67,13 @@ typedef int compat_remove_t;
 #else
 typedef void compat_remove_t;
 #define COMPAT_REMOVED
+#endif
+
+/* 6.19: regions have a callback of their own, the ioctl is the core's. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#define COMPAT_REGION_INFO(fn)	.get_region_info_caps = (fn),
+#else
+#define COMPAT_REGION_INFO(fn)
 #endif
 
 /* 6.7: iova_bitmap moved to iommufd's namespace; 6.13: the name is a string. */

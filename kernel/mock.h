@@ -29,6 +29,8 @@
 #define MOCK_MAX_RATE		100000000ULL	/* pages a second */
 #define MOCK_MAX_EXTEND		(1U << 20)	/* pages, of the faults that lengthen a mark */
 #define MOCK_MAX_DELAY_MS	60000U
+#define MOCK_MAX_SCRIPT		65536U		/* marks that wait */
+#define MOCK_MAX_LOG		(16U << 20)	/* marks in the log */
 
 /* mock_bits: which granules are dirty */
 
@@ -65,16 +67,84 @@ struct mock_truth {
 	u64 dirtied_bytes;	/* went from clean to dirty */
 	u64 dropped_bytes;	/* were dirty when logging stopped */
 	u64 throttled_pages;	/* asked for by rate, not written: no time */
+	u64 memory_writes;	/* of guest memory, done */
+	u64 memory_failed;	/* of guest memory, nothing is mapped there */
+	u64 memory_unlogged;	/* of memory_writes: not logged, by a fault */
 };
 
 void mock_truth__init(struct mock_truth *truth);
 void mock_truth__add_call(struct mock_truth *truth, const struct mock_counts *call);
 void mock_truth__add_dirtied(struct mock_truth *truth, u64 bytes);
 void mock_truth__add_throttled(struct mock_truth *truth, u64 pages);
+void mock_truth__add_memory(struct mock_truth *truth, int err, bool logged);
 void mock_truth__drop_pending(struct mock_truth *truth);
 void mock_truth__reset(struct mock_truth *truth);
 ssize_t mock_truth__format(struct mock_truth *truth, u64 page_bytes, char *buf);
 ssize_t mock_truth__format_last(struct mock_truth *truth, char *buf);
+
+/* mock_script: marks that user space dictates */
+
+struct mock_script_mark {
+	u64 iova;
+	u64 length;
+	bool ends_call;		/* no mark: what follows is for the next call */
+};
+
+/* Since load or reset. Bytes: of marks, inside the call that set them, and outside. */
+struct mock_script_counts {
+	u64 marks;
+	u64 empty;		/* of length 0 */
+	u64 inside_bytes;
+	u64 below_bytes;
+	u64 above_bytes;
+};
+
+struct mock_script {
+	struct mutex lock;	/* guards everything below */
+	struct mock_script_mark *marks;	/* owned */
+	u32 count;
+	struct mock_script_counts counts;
+};
+
+typedef void (*mock_set_fn)(void *ctx, u64 iova, u64 length);
+
+void mock_script__init(struct mock_script *script);
+void mock_script__destroy(struct mock_script *script);
+int mock_script__write(struct mock_script *script, const char *buf);
+void mock_script__run(struct mock_script *script, u64 iova, u64 last,
+		      mock_set_fn set, void *ctx);
+ssize_t mock_script__format(struct mock_script *script, char *buf);
+ssize_t mock_script__format_truth(struct mock_script *script, char *buf);
+void mock_script__reset(struct mock_script *script);
+
+/* mock_log: the calls, and the marks that were set in them, in order */
+
+enum mock_log_kind {
+	MOCK_LOG_CALL = 1,	/* a call for this range begins */
+	MOCK_LOG_MARK = 2,
+	MOCK_LOG_MISSING = 3,	/* so many records, in iova, had no room */
+};
+
+struct mock_log_record {
+	u64 kind;
+	u64 iova;
+	u64 length;
+};
+
+struct mock_log {
+	struct mutex resize_lock;
+	spinlock_t lock;
+	struct mock_log_record *records;	/* owned */
+	u32 count, max;
+	u64 dropped;
+	struct dentry *folder;
+};
+
+void mock_log__begin(void);
+void mock_log__end(void);
+void mock_log__init(struct mock_log *log, const char *name);
+void mock_log__destroy(struct mock_log *log);
+void mock_log__add(struct mock_log *log, enum mock_log_kind kind, u64 iova, u64 length);
 
 /* mock_engine: the ranges that are tracked, and logging on and off */
 
@@ -98,19 +168,21 @@ struct mock_settings {
 	enum mock_pattern pattern;
 	enum mock_order order;
 	bool merge;
+	bool memory;		/* write guest memory, too */
 	u32 seed;
 	u64 rate;		/* page writes a second */
 	u64 redundant;		/* repeat every this many-th mark, 0: none */
 	u32 overshoot_pages;
 	u32 cross_pages;
 	u32 delay_ms;		/* sleep at the start of each call */
+	u64 unlogged;		/* do not log every this many-th write of memory, 0: log all */
 };
 
-/* One range of LOGGING_START. */
+/* One range of LOGGING_START, or what the area leaves of it. */
 struct mock_range {
 	u64 first;		/* granules, both inclusive */
 	u64 last;
-	u64 page_base;		/* pages in the ranges before this one */
+	u64 page_base;		/* in the row: pages in those before this one */
 };
 
 struct mock_engine {
@@ -122,10 +194,14 @@ struct mock_engine {
 	/* Writers start and stop logging; who dirties or takes pages reads. */
 	struct rw_semaphore sem;
 	bool logging;
-	u64 page_bytes;		/* changes only while logging is off */
+	u64 page_bytes;		/* these three change only while logging is off */
+	u64 area_iova;
+	u64 area_bytes;		/* 0: no area, all that is tracked */
 	u32 range_count;
 	struct mock_range *ranges;	/* ascending, disjoint; owned */
-	u64 pages;			/* in all ranges */
+	u32 row_count;
+	struct mock_range *row;		/* of ranges, what lies in the area; owned */
+	u64 pages;			/* in the row */
 	struct mock_bits bits;
 
 	/* One writer of pages at a time; taken before sem. */
@@ -134,11 +210,14 @@ struct mock_engine {
 	bool paused;		/* by the migration state */
 	struct rnd_state random;
 	u64 cursor;		/* writes so far, of the patterns that count */
+	u64 memory_writes;	/* of guest memory, tried, since load */
 	u64 rate_last_ns;
 	u64 rate_owed;		/* page writes x NSEC_PER_SEC not made yet */
 	struct delayed_work rate_work;
 
 	struct mock_truth truth;
+	struct mock_script script;
+	struct mock_log log;
 };
 
 void mock_engine__init(struct mock_engine *engine, struct device *dev);
@@ -159,16 +238,42 @@ void mock_pattern__pause(struct mock_engine *engine, bool paused);
 void mock_pattern__kick(struct mock_engine *engine);
 void mock_pattern__rate_work(struct work_struct *work);
 
+/* mock_memory: the device's DMA into guest memory */
+
+bool mock_memory__write(struct mock_engine *engine, const struct mock_settings *settings,
+			u64 granule);
+
 /* mock_marks: read and clear, with the order and the faults asked for */
 
 int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
 		       struct iova_bitmap *bitmap);
+
+/* mock_pci: the PCI face */
+
+#define MOCK_PCI_CONFIG_BYTES	256
+#define MOCK_PCI_BAR_BYTES	4096
+
+struct mock_pci {
+	struct mutex lock;	/* guards both */
+	u8 config[MOCK_PCI_CONFIG_BYTES];
+	u8 bar[MOCK_PCI_BAR_BYTES];
+};
+
+void mock_pci__init(struct mock_pci *pci);
+void mock_pci__destroy(struct mock_pci *pci);
+void mock_pci__reset(struct mock_pci *pci);
+ssize_t mock_pci__read(struct mock_pci *pci, char __user *buf, size_t len, loff_t *pos);
+ssize_t mock_pci__write(struct mock_pci *pci, const char __user *buf, size_t len, loff_t *pos);
+int mock_pci__region_info(struct vfio_device *vdev, struct vfio_region_info *info,
+			  struct vfio_info_cap *caps);
+long mock_pci__ioctl(unsigned int cmd, void __user *arg);
 
 /* mock_vfio: the device as VFIO sees it */
 
 struct mock_device {
 	struct vfio_device vdev;	/* first: vfio_alloc_device asks for it */
 	struct mock_engine engine;
+	struct mock_pci pci;
 	struct mutex state_lock;	/* guards state; before the engine's locks */
 	enum vfio_device_mig_state state;
 };
@@ -180,6 +285,13 @@ void mock_vfio__destroy(struct mock_device *mock);
 
 void mock_migration__init(struct mock_device *mock);
 void mock_migration__reset(struct mock_device *mock);
+int mock_migration__feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz);
+
+/* mock_mdev: devices on a bus named mdev */
+
+int mock_mdev__register(void);
+void mock_mdev__unregister(void);
+struct device *mock_mdev__add(unsigned int number);
 
 /* mock_sysfs: the folder engine/ of the platform device */
 

@@ -31,6 +31,8 @@ void mock_engine__init(struct mock_engine *engine, struct device *dev)
 	mutex_init(&engine->step_lock);
 	mock_bits__init(&engine->bits);
 	mock_truth__init(&engine->truth);
+	mock_script__init(&engine->script);
+	mock_log__init(&engine->log, dev_name(dev));
 	INIT_DELAYED_WORK(&engine->rate_work, mock_pattern__rate_work);
 }
 
@@ -39,6 +41,8 @@ void mock_engine__destroy(struct mock_engine *engine)
 {
 	mock_engine__stop(engine);
 	cancel_delayed_work_sync(&engine->rate_work);
+	mock_log__destroy(&engine->log);
+	mock_script__destroy(&engine->script);
 	mutex_destroy(&engine->step_lock);
 }
 
@@ -76,7 +80,6 @@ static int copy_ranges(struct mock_engine *engine, struct rb_root_cached *root, 
 	struct interval_tree_node *node;
 	struct mock_range *range = engine->ranges;
 
-	engine->pages = 0;
 	for (node = interval_tree_iter_first(root, 0, ULONG_MAX); node;
 	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
 		if (range == engine->ranges + count ||
@@ -84,9 +87,6 @@ static int copy_ranges(struct mock_engine *engine, struct rb_root_cached *root, 
 			return -EINVAL;
 		range->first = node->start >> MOCK_GRANULE_SHIFT;
 		range->last = node->last >> MOCK_GRANULE_SHIFT;
-		range->page_base = engine->pages;
-		engine->pages += (range->last - range->first + 1) /
-				 mock_engine__page_granules(engine);
 		range++;
 	}
 	engine->range_count = range - engine->ranges;
@@ -94,9 +94,49 @@ static int copy_ranges(struct mock_engine *engine, struct rb_root_cached *root, 
 }
 
 /*
+ * The row of pages that patterns write: of each range the whole pages in the
+ * area. -EINVAL: there is none.
+ */
+static int fill_row(struct mock_engine *engine)
+{
+	u64 size = mock_engine__page_granules(engine);
+	u64 first = DIV_ROUND_UP(engine->area_iova, engine->page_bytes) * size;
+	u64 end = (engine->area_iova + engine->area_bytes) / engine->page_bytes * size;
+	struct mock_range *row = engine->row;
+	u32 i;
+
+	engine->pages = 0;
+	for (i = 0; i < engine->range_count; i++) {
+		*row = engine->ranges[i];
+		if (engine->area_bytes) {
+			if (row->last < first || row->first >= end || first >= end)
+				continue;
+			row->first = max(row->first, first);
+			row->last = min(row->last, end - 1);
+		}
+		row->page_base = engine->pages;
+		engine->pages += (row->last - row->first + 1) / size;
+		row++;
+	}
+	engine->row_count = row - engine->row;
+	return engine->row_count ? 0 : -EINVAL;
+}
+
+static void free_ranges(struct mock_engine *engine)
+{
+	kvfree(engine->ranges);
+	kvfree(engine->row);
+	engine->ranges = NULL;
+	engine->row = NULL;
+	engine->range_count = 0;
+	engine->row_count = 0;
+	engine->pages = 0;
+}
+
+/*
  * LOGGING_START: tracks the ranges in @root from now on, with nothing dirty,
  * and returns the tracked page size. -EINVAL: logging is on, or a range is
- * empty or not made of whole pages. -ENOMEM.
+ * empty or not made of whole pages, or none reaches into the area. -ENOMEM.
  */
 int mock_engine__start(struct mock_engine *engine, struct rb_root_cached *root,
 		       u32 count, u64 *page_bytes)
@@ -111,12 +151,15 @@ int mock_engine__start(struct mock_engine *engine, struct rb_root_cached *root,
 
 	err = -ENOMEM;
 	engine->ranges = kvcalloc(count, sizeof(*engine->ranges), GFP_KERNEL);
-	if (!engine->ranges)
-		goto unlock;
+	engine->row = kvcalloc(count, sizeof(*engine->row), GFP_KERNEL);
+	if (!engine->ranges || !engine->row)
+		goto free_ranges;
 	err = copy_ranges(engine, root, count);
+	if (!err)
+		err = fill_row(engine);
 	if (err) {
 		dev_notice_ratelimited(engine->dev,
-			"START refused: a range is empty or not a multiple of the tracked page size, %llu bytes\n",
+			"START refused: a range is empty or not a multiple of the tracked page size, %llu bytes, or has nothing in the area\n",
 			engine->page_bytes);
 		goto free_ranges;
 	}
@@ -132,10 +175,7 @@ int mock_engine__start(struct mock_engine *engine, struct rb_root_cached *root,
 	return 0;
 
 free_ranges:
-	kvfree(engine->ranges);
-	engine->ranges = NULL;
-	engine->range_count = 0;
-	engine->pages = 0;
+	free_ranges(engine);
 unlock:
 	up_write(&engine->sem);
 	mutex_unlock(&engine->step_lock);
@@ -155,10 +195,7 @@ int mock_engine__stop(struct mock_engine *engine)
 	}
 	engine->logging = false;
 	mock_bits__clear(&engine->bits);
-	kvfree(engine->ranges);
-	engine->ranges = NULL;
-	engine->range_count = 0;
-	engine->pages = 0;
+	free_ranges(engine);
 	mock_truth__drop_pending(&engine->truth);
 	up_write(&engine->sem);
 	cancel_delayed_work_sync(&engine->rate_work);

@@ -61,6 +61,15 @@ struct call {
 	struct rnd_state random;
 };
 
+/* mock_set_fn, for a call of this device */
+static void set_bits(void *ctx, u64 iova, u64 length)
+{
+	struct call *call = ctx;
+
+	mock_log__add(&call->engine->log, MOCK_LOG_MARK, iova, length);
+	iova_bitmap_set(call->bitmap, iova, length);
+}
+
 /* Sets one mark and counts it. */
 static void set_mark(struct call *call, const struct mark *mark)
 {
@@ -68,8 +77,8 @@ static void set_mark(struct call *call, const struct mark *mark)
 
 	if (call->extend_by && call->extend_at - mark->first < mark->count)
 		extra = call->extend_by;
-	iova_bitmap_set(call->bitmap, mark->first << MOCK_GRANULE_SHIFT,
-			(inside + extra) << MOCK_GRANULE_SHIFT);
+	set_bits(call, mark->first << MOCK_GRANULE_SHIFT,
+		 (inside + extra) << MOCK_GRANULE_SHIFT);
 
 	if (extra && call->overshoots) {
 		call->counts.overshoot_bytes += extra << MOCK_GRANULE_SHIFT;
@@ -308,6 +317,8 @@ int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
 	call.last = (iova + length - 1) >> MOCK_GRANULE_SHIFT;
 	call.page_granules = mock_engine__page_granules(engine);
 	call.down = call.settings.order == MOCK_DESCENDING;
+	mock_log__add(&engine->log, MOCK_LOG_CALL, iova, length);
+	mock_script__run(&engine->script, iova, iova + length - 1, set_bits, &call);
 	err = read_and_clear(&call);
 	call.counts.calls = 1;
 	mock_truth__add_call(&engine->truth, &call.counts);

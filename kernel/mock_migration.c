@@ -9,6 +9,7 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/fs.h>
+#include <linux/uaccess.h>
 
 #include "mock.h"
 
@@ -84,10 +85,28 @@ static int get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state
 	return 0;
 }
 
+/*
+ * An estimate, as VFIO says. QEMU allocates as much for the stream, and fails to
+ * migrate when that is nothing; so it is not 0.
+ */
 static int __maybe_unused get_data_size(struct vfio_device *vdev, unsigned long *bytes)
 {
-	*bytes = 0;
+	*bytes = PAGE_SIZE;
 	return 0;
+}
+
+/* ops->device_feature: the size of the state where the core does not ask for it. */
+int mock_migration__feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz)
+{
+	struct vfio_device_feature_mig_data_size size = { .stop_copy_length = PAGE_SIZE };
+	int ret;
+
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MIG_DATA_SIZE)
+		return -ENOTTY;
+	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET, sizeof(size));
+	if (ret != 1)
+		return ret;
+	return copy_to_user(arg, &size, sizeof(size)) ? -EFAULT : 0;
 }
 
 static const struct vfio_migration_ops migration_ops = {

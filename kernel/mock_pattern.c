@@ -2,7 +2,8 @@
 /*
  * Which pages the engine writes, and when.
  *
- * The tracked ranges count as one row of pages, 0 to pages - 1. A pattern is a
+ * The tracked ranges, as far as they lie in `area`, count as one row of pages, 0
+ * to pages - 1. A pattern is a
  * function from the number of a write to a page in that row:
  *
  *   sequential  0, 1, 2 ... and from the start again
@@ -17,7 +18,8 @@
  *
  * The same seed, ranges, page size and writes give the same pages: START and a
  * write to `seed` begin the row and the random numbers anew. Writing a dirty
- * page again changes nothing, as in a device.
+ * page again changes nothing, as in a device; with `memory` it changes what is
+ * in the page (mock_memory.c).
  *
  * Writes come from `step` (now, all of them) and from `rate`: a work that runs
  * every 10 ms, writes what has come due and gives up what it cannot write
@@ -95,26 +97,36 @@ static u64 next_page(struct mock_engine *engine, const struct mock_settings *set
 
 static u64 page_to_granule(const struct mock_engine *engine, u64 page)
 {
-	u32 i = engine->range_count - 1;
+	u32 i = engine->row_count - 1;
 
-	while (engine->ranges[i].page_base > page)
+	while (engine->row[i].page_base > page)
 		i--;
-	return engine->ranges[i].first +
-	       (page - engine->ranges[i].page_base) * mock_engine__page_granules(engine);
+	return engine->row[i].first +
+	       (page - engine->row[i].page_base) * mock_engine__page_granules(engine);
+}
+
+/* Writes @count granules from @granule on: a page, but for a sweep that writes no memory. */
+static int dirty(struct mock_engine *engine, const struct mock_settings *settings,
+		 u64 granule, u64 count, u64 *newly)
+{
+	if (settings->memory && !mock_memory__write(engine, settings, granule))
+		return 0;
+	return mock_bits__set(&engine->bits, granule, count, newly);
 }
 
 /* Dirties every page once. Caller holds step_lock and sem. */
-static int sweep(struct mock_engine *engine, u64 *newly)
+static int sweep(struct mock_engine *engine, const struct mock_settings *settings, u64 *newly)
 {
+	u64 most = settings->memory ? mock_engine__page_granules(engine) : SZ_64K;
 	u64 granule, part, last;
 	u32 i;
 	int err;
 
-	for (i = 0; i < engine->range_count; i++) {
-		last = engine->ranges[i].last;
-		for (granule = engine->ranges[i].first; granule <= last; granule += part) {
-			part = min_t(u64, last - granule + 1, SZ_64K);
-			err = mock_bits__set(&engine->bits, granule, part, newly);
+	for (i = 0; i < engine->row_count; i++) {
+		last = engine->row[i].last;
+		for (granule = engine->row[i].first; granule <= last; granule += part) {
+			part = min(last - granule + 1, most);
+			err = dirty(engine, settings, granule, part, newly);
 			if (err)
 				return err;
 			cond_resched();
@@ -133,11 +145,11 @@ static int write_pages(struct mock_engine *engine, const struct mock_settings *s
 
 	for (i = 0; i < writes && !err; i++) {
 		if (settings->pattern == MOCK_ALL)
-			err = sweep(engine, &newly);
+			err = sweep(engine, settings, &newly);
 		else
-			err = mock_bits__set(&engine->bits,
-					     page_to_granule(engine, next_page(engine, settings)),
-					     per_page, &newly);
+			err = dirty(engine, settings,
+				    page_to_granule(engine, next_page(engine, settings)),
+				    per_page, &newly);
 		if (i % 1024 == 0) {
 			cond_resched();
 			if (fatal_signal_pending(current))
@@ -153,6 +165,14 @@ static bool is_still(const struct mock_engine *engine)
 {
 	return engine->stopped || engine->paused;
 }
+
+struct step {
+	struct work_struct work;
+	struct mock_engine *engine;
+	const struct mock_settings *settings;
+	u64 writes;
+	int err;
+};
 
 static int step_batch(struct mock_engine *engine, const struct mock_settings *settings, u64 writes)
 {
@@ -171,6 +191,26 @@ static int step_batch(struct mock_engine *engine, const struct mock_settings *se
 	return err;
 }
 
+static void step_work(struct work_struct *work)
+{
+	struct step *step = container_of(work, struct step, work);
+
+	step->err = step_batch(step->engine, step->settings, step->writes);
+}
+
+/* Memory is written by a kernel thread alone: waits for it. */
+static int step_elsewhere(struct mock_engine *engine, const struct mock_settings *settings,
+			  u64 writes)
+{
+	struct step step = { .engine = engine, .settings = settings, .writes = writes };
+
+	INIT_WORK_ONSTACK(&step.work, step_work);
+	queue_work(system_unbound_wq, &step.work);
+	flush_work(&step.work);
+	destroy_work_on_stack(&step.work);
+	return step.err;
+}
+
 /*
  * Makes @writes page writes now, in batches, so that STOP need not wait for
  * all. -ENODEV: logging is off, so nothing is tracked. -EBUSY: the device
@@ -185,7 +225,8 @@ int mock_pattern__step(struct mock_engine *engine, u64 writes)
 	mock_engine__get_settings(engine, &settings);
 	while (writes && !err) {
 		batch = settings.pattern == MOCK_ALL ? 1 : min_t(u64, writes, STEP_BATCH_WRITES);
-		err = step_batch(engine, &settings, batch);
+		err = settings.memory ? step_elsewhere(engine, &settings, batch) :
+					step_batch(engine, &settings, batch);
 		writes -= batch;
 	}
 	return err;

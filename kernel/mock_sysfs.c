@@ -10,6 +10,9 @@
  *   merge            0: one mark a page, 1: one mark a contiguous run
  *   page_size        tracked page, bytes: a power of two, 4096 to 2097152; the
  *                    next START returns it. EBUSY while logging is on
+ *   area             IOVA:LENGTH, the part of the tracked ranges that patterns
+ *                    write, 0:0: all. From the next START on; EBUSY as above
+ *   memory           1: write guest memory, too (mock_memory.c)
  *   seed             32 bits; writing it begins the pattern anew
  *   rate             pages a second dirtied while logging is on, 0: none
  *   step             (write only) so many page writes now; `all`: sweeps.
@@ -19,12 +22,17 @@
  *   fault_overshoot  pages past the end of the tracked range, 0: none
  *   fault_cross      pages past the end of each other call, 0: none
  *   fault_delay_ms   sleep so long at the start of each call
+ *   fault_unlogged   do not log every Nth write of guest memory, 0: log all
+ *   script           marks for the next call, lines of "IOVA LENGTH" (mock_script.c);
+ *                    writing appends; clear: none. Shows those that wait
+ *   script_truth     (read only) what became of them, key=value
  *   logging          (read only) 1: between START and STOP
  *   truth            (read only) totals since load or reset, key=value
  *   truth_last       (read only) the same counts of the last call
- *   reset            (write only) 1: zero the truth
+ *   reset            (write only) 1: zero both accounts
  */
 #include <linux/log2.h>
+#include <linux/overflow.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
@@ -141,6 +149,14 @@ SHOW_SETTING(fault_delay_ms, "%u", settings.delay_ms)
 STORE_SETTING(fault_delay_ms, delay_ms, MOCK_MAX_DELAY_MS)
 static DEVICE_ATTR_RW(fault_delay_ms);
 
+SHOW_SETTING(memory, "%d", settings.memory)
+STORE_SETTING(memory, memory, 1)
+static DEVICE_ATTR_RW(memory);
+
+SHOW_SETTING(fault_unlogged, "%llu", settings.unlogged)
+STORE_SETTING(fault_unlogged, unlogged, U64_MAX)
+static DEVICE_ATTR_RW(fault_unlogged);
+
 SHOW_SETTING(seed, "%u", settings.seed)
 static ssize_t seed_store(struct device *dev, struct device_attribute *attr,
 			  const char *buf, size_t len)
@@ -212,6 +228,43 @@ static ssize_t page_size_store(struct device *dev, struct device_attribute *attr
 }
 static DEVICE_ATTR_RW(page_size);
 
+static ssize_t area_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct mock_engine *engine = to_engine(dev);
+	u64 iova, bytes;
+
+	down_read(&engine->sem);
+	iova = engine->area_iova;
+	bytes = engine->area_bytes;
+	up_read(&engine->sem);
+	return sysfs_emit(buf, "0x%llx:0x%llx\n", iova, bytes);
+}
+
+static ssize_t area_store(struct device *dev, struct device_attribute *attr,
+			  const char *buf, size_t len)
+{
+	struct mock_engine *engine = to_engine(dev);
+	u64 iova, bytes, end;
+	int err = 0;
+
+	if (sscanf(buf, "%lli:%lli", (s64 *)&iova, (s64 *)&bytes) != 2)
+		return -EINVAL;
+	if (check_add_overflow(iova, bytes, &end))
+		return -ERANGE;
+	if (READ_ONCE(engine->logging))
+		return -EBUSY;
+	down_write(&engine->sem);
+	if (engine->logging) {
+		err = -EBUSY;
+	} else {
+		engine->area_iova = iova;
+		engine->area_bytes = bytes;
+	}
+	up_write(&engine->sem);
+	return err ?: len;
+}
+static DEVICE_ATTR_RW(area);
+
 static ssize_t step_store(struct device *dev, struct device_attribute *attr,
 			  const char *buf, size_t len)
 {
@@ -242,6 +295,24 @@ static ssize_t stop_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(stop);
 
+static ssize_t script_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return mock_script__format(&to_engine(dev)->script, buf);
+}
+
+static ssize_t script_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t len)
+{
+	return mock_script__write(&to_engine(dev)->script, buf) ?: len;
+}
+static DEVICE_ATTR_RW(script);
+
+static ssize_t script_truth_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return mock_script__format_truth(&to_engine(dev)->script, buf);
+}
+static DEVICE_ATTR_RO(script_truth);
+
 static ssize_t logging_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", READ_ONCE(to_engine(dev)->logging));
@@ -270,8 +341,10 @@ static ssize_t reset_store(struct device *dev, struct device_attribute *attr,
 
 	if (err)
 		return err;
-	if (one)
+	if (one) {
 		mock_truth__reset(&to_engine(dev)->truth);
+		mock_script__reset(&to_engine(dev)->script);
+	}
 	return len;
 }
 static DEVICE_ATTR_WO(reset);
@@ -281,6 +354,8 @@ static struct attribute *engine_attrs[] = {
 	&dev_attr_order.attr,
 	&dev_attr_merge.attr,
 	&dev_attr_page_size.attr,
+	&dev_attr_area.attr,
+	&dev_attr_memory.attr,
 	&dev_attr_seed.attr,
 	&dev_attr_rate.attr,
 	&dev_attr_step.attr,
@@ -289,6 +364,9 @@ static struct attribute *engine_attrs[] = {
 	&dev_attr_fault_overshoot.attr,
 	&dev_attr_fault_cross.attr,
 	&dev_attr_fault_delay_ms.attr,
+	&dev_attr_fault_unlogged.attr,
+	&dev_attr_script.attr,
+	&dev_attr_script_truth.attr,
 	&dev_attr_logging.attr,
 	&dev_attr_truth.attr,
 	&dev_attr_truth_last.attr,

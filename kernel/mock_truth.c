@@ -50,6 +50,19 @@ void mock_truth__add_throttled(struct mock_truth *truth, u64 pages)
 	spin_unlock(&truth->lock);
 }
 
+/* A write of guest memory: @err says how it went. */
+void mock_truth__add_memory(struct mock_truth *truth, int err, bool logged)
+{
+	spin_lock(&truth->lock);
+	if (err)
+		truth->memory_failed++;
+	else
+		truth->memory_writes++;
+	if (!err && !logged)
+		truth->memory_unlogged++;
+	spin_unlock(&truth->lock);
+}
+
 static u64 pending_bytes(const struct mock_truth *truth)
 {
 	u64 gone = truth->total.distinct_bytes + truth->dropped_bytes;
@@ -77,6 +90,9 @@ void mock_truth__reset(struct mock_truth *truth)
 	truth->dirtied_bytes = pending;
 	truth->dropped_bytes = 0;
 	truth->throttled_pages = 0;
+	truth->memory_writes = 0;
+	truth->memory_failed = 0;
+	truth->memory_unlogged = 0;
 	spin_unlock(&truth->lock);
 }
 
@@ -105,6 +121,9 @@ ssize_t mock_truth__format(struct mock_truth *truth, u64 page_bytes, char *buf)
 	copy.dirtied_bytes = truth->dirtied_bytes;
 	copy.dropped_bytes = truth->dropped_bytes;
 	copy.throttled_pages = truth->throttled_pages;
+	copy.memory_writes = truth->memory_writes;
+	copy.memory_failed = truth->memory_failed;
+	copy.memory_unlogged = truth->memory_unlogged;
 	pending = pending_bytes(truth);
 	spin_unlock(&truth->lock);
 
@@ -116,6 +135,9 @@ ssize_t mock_truth__format(struct mock_truth *truth, u64 page_bytes, char *buf)
 			     copy.dirtied_bytes / page_bytes, pending / page_bytes,
 			     copy.dropped_bytes / page_bytes, copy.throttled_pages,
 			     copy.dirtied_bytes, pending, copy.dropped_bytes);
+	len += sysfs_emit_at(buf, len,
+			     "memory_writes=%llu\nmemory_failed=%llu\nmemory_unlogged=%llu\n",
+			     copy.memory_writes, copy.memory_failed, copy.memory_unlogged);
 	return len;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device as VFIO sees it: emulated IOMMU, no regions, no interrupts, and
- * DMA logging answered by the engine.
+ * The device as VFIO sees it: emulated IOMMU, a PCI face (mock_pci.c), and DMA
+ * logging answered by the engine.
  *
  * Logging and migration state belong to an open device: opening finds it
  * running with logging off, closing the last file descriptor or a reset brings
@@ -46,6 +46,7 @@ static int device_init(struct vfio_device *vdev)
 {
 	vdev->log_ops = &log_ops;
 	mock_engine__init(to_engine(vdev), vdev->dev);
+	mock_pci__init(&to_mock(vdev)->pci);
 	mock_migration__init(to_mock(vdev));
 	return 0;
 }
@@ -53,20 +54,22 @@ static int device_init(struct vfio_device *vdev)
 static void device_release(struct vfio_device *vdev)
 {
 	mock_engine__destroy(to_engine(vdev));
+	mock_pci__destroy(&to_mock(vdev)->pci);
 	mutex_destroy(&to_mock(vdev)->state_lock);
 	compat_free_device(vdev);
-}
-
-static int device_open(struct vfio_device *vdev)
-{
-	mock_migration__reset(to_mock(vdev));
-	return 0;
 }
 
 static void reset(struct vfio_device *vdev)
 {
 	mock_engine__stop(to_engine(vdev));
 	mock_migration__reset(to_mock(vdev));
+	mock_pci__reset(&to_mock(vdev)->pci);
+}
+
+static int device_open(struct vfio_device *vdev)
+{
+	reset(vdev);
+	return 0;
 }
 
 /* The last descriptor is gone. */
@@ -75,35 +78,27 @@ static void device_close(struct vfio_device *vdev)
 	reset(vdev);
 }
 
-static long get_info(unsigned long arg)
+static ssize_t device_read(struct vfio_device *vdev, char __user *buf, size_t len, loff_t *pos)
 {
-	unsigned long minsz = offsetofend(struct vfio_device_info, num_irqs);
-	struct vfio_device_info info;
+	return mock_pci__read(&to_mock(vdev)->pci, buf, len, pos);
+}
 
-	if (copy_from_user(&info, (void __user *)arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-	info.flags = VFIO_DEVICE_FLAGS_RESET;
-	info.num_regions = 0;
-	info.num_irqs = 0;
-	return copy_to_user((void __user *)arg, &info, minsz) ? -EFAULT : 0;
+static ssize_t device_write(struct vfio_device *vdev, const char __user *buf, size_t len,
+			    loff_t *pos)
+{
+	return mock_pci__write(&to_mock(vdev)->pci, buf, len, pos);
 }
 
 static long device_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
-	switch (cmd) {
-	case VFIO_DEVICE_GET_INFO:
-		return get_info(arg);
-	case VFIO_DEVICE_RESET:
+	if (cmd == VFIO_DEVICE_RESET) {
 		reset(vdev);
 		return 0;
-	default:
-		return -ENOTTY;
 	}
+	return mock_pci__ioctl(cmd, (void __user *)arg);
 }
 
-/* The mock never touches guest memory, so unmapping it is nothing to it. */
+/* The mock keeps no page pinned: it looks a mapping up at each write. */
 static void device_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 }
@@ -114,10 +109,14 @@ static const struct vfio_device_ops device_ops = {
 	.release = device_release,
 	.open_device = device_open,
 	.close_device = device_close,
+	.read = device_read,
+	.write = device_write,
 	.ioctl = device_ioctl,
 	.dma_unmap = device_dma_unmap,
 	COMPAT_IOMMUFD_BIND
 	COMPAT_IOMMUFD_DETACH
+	COMPAT_REGION_INFO(mock_pci__region_info)
+	COMPAT_DEVICE_FEATURE(mock_migration__feature)
 };
 
 /* Registers a device for @dev. ERR_PTR on failure; end it with mock_vfio__destroy. */

@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import struct
 import traceback
 
@@ -19,6 +20,7 @@ libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int,
 		      ctypes.c_int, ctypes.c_long)
 libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 # linux/vfio.h
 SET_IOMMU, GROUP_SET_CONTAINER, GROUP_GET_DEVICE_FD, DEVICE_FEATURE = (
@@ -30,22 +32,75 @@ LOGGING_START, LOGGING_STOP, LOGGING_REPORT = 6, 7, 8
 PAGE = 4096
 
 
-class Memory:
-	"""Zeroed pages, of which some can be taken away."""
+def add_run(runs, first, count):
+	if runs and sum(runs[-1]) == first:
+		runs[-1][1] += count
+	else:
+		runs.append([first, count])
 
-	def __init__(self, size):
-		self.size = (size + PAGE - 1) // PAGE * PAGE + PAGE
-		self.address = libc.mmap(None, self.size, 3, 0x22, -1, 0)
+
+def add_runs(runs, data, first):
+	"""Appends [first bit, number of bits] of each run of set bits in @data, which begins at bit @first."""
+	for match in re.finditer(rb"\xff+|[^\0\xff]", data):
+		at = first + match.start() * 8
+		if match[0][0] == 0xff:
+			add_run(runs, at, len(match[0]) * 8)
+			continue
+		for bit in range(8):
+			if match[0][0] >> bit & 1:
+				add_run(runs, at + bit, 1)
+
+
+class Bitmap:
+	"""A report's bitmap between guards, zeroed, of which pages can be missing or read-only.
+
+	A page's number is that of the memory page that it begins in, or one after it.
+	"""
+
+	GUARD = 4	# pages before and behind: more than the kernel pins of a right report
+
+	@classmethod
+	def pages_of(cls, bits, offset):
+		"""That can be written, from the one on that the bitmap begins in."""
+		return (offset + (bits + 7) // 8 + PAGE - 1) // PAGE + cls.GUARD
+
+	def __init__(self, bits, offset=0):
+		self.pages = self.GUARD + self.pages_of(bits, offset)
+		self.map = libc.mmap(None, (self.pages + 1) * PAGE, 3, 0x22, -1, 0)
+		if libc.mprotect(self.map + self.pages * PAGE, PAGE, 0):
+			raise OSError(ctypes.get_errno(), "mprotect")
+		self.address = self.map + self.GUARD * PAGE + offset
+		self.offset = offset
+		self.missing = set()
 
 	def remove(self, page, pages):
-		pages = min(pages, self.size // PAGE - page)
-		if libc.munmap(self.address + page * PAGE, pages * PAGE):
+		if libc.munmap(self.map + (self.GUARD + page) * PAGE, pages * PAGE):
 			raise OSError(ctypes.get_errno(), "munmap")
+		self.missing.update(range(self.GUARD + page, self.GUARD + page + pages))
 
-	def bits(self, offset, first, count):
+	def write_protect(self, page, pages):
+		if libc.mprotect(self.map + (self.GUARD + page) * PAGE, pages * PAGE, 1):
+			raise OSError(ctypes.get_errno(), "mprotect")
+
+	def bits(self, first, count):
 		"""How many of @count bits from @first on are set; @first is a multiple of 8."""
-		data = ctypes.string_at(self.address + offset + first // 8, (count + 7) // 8)
+		data = ctypes.string_at(self.address + first // 8, (count + 7) // 8)
 		return (int.from_bytes(data, "little") & ((1 << count) - 1)).bit_count()
+
+	def runs(self):
+		"""Runs of set bits, counted from the bitmap's first; what is before it is negative."""
+		runs = []
+		before = (self.GUARD * PAGE + self.offset) * 8
+		step = 1 if self.missing else 64
+		zero = bytes(step * PAGE)
+		for page in range(0, self.pages, step):
+			if page in self.missing:
+				continue
+			data = ctypes.string_at(self.map + page * PAGE,
+						min(step, self.pages - page) * PAGE)
+			if data != zero:	# most are, and this is much the quickest to see it
+				add_runs(runs, data, page * PAGE * 8 - before)
+		return runs
 
 
 class Client:
@@ -68,14 +123,14 @@ class Client:
 			return error.errno
 		return 0
 
-	def start(self, length, page_size):
-		ranges = ctypes.create_string_buffer(struct.pack("QQ", 0, length))
+	def start(self, length, page_size, iova=0):
+		ranges = ctypes.create_string_buffer(struct.pack("QQ", iova, length))
 		return self.feature(SET | LOGGING_START,
 				    struct.pack("QIIQ", page_size, 1, 0, ctypes.addressof(ranges)))
 
-	def report(self, length, page_size, address):
+	def report(self, length, page_size, address, iova=0):
 		return self.feature(GET | LOGGING_REPORT,
-				    struct.pack("QQQQ", 0, length, page_size, address))
+				    struct.pack("QQQQ", iova, length, page_size, address))
 
 	def stop(self):
 		return self.feature(SET | LOGGING_STOP)

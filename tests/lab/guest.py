@@ -18,9 +18,15 @@ import harness
 # prefix of the tests' names, module, devices to have (None: the tests see to it)
 PARTS = {
 	"exact": (("exact", "test_exact", 2),),
-	"life": (("probe", "test_probe", None), ("start", "test_start", None), ("life", "test_life", 70),
-		 ("identity", "test_identity", None), ("screen", "test_screen", None),
-		 ("place", "test_places", None), ("record", "test_record", 2)),
+	"cases": (("cases", "test_cases", 2),),
+	"hang": (("hang", "test_hang", 2),),
+	"life": (("probe", "test_probe", None), ("start", "test_start", None),
+		 ("hwpt", "test_hwpt", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
+		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
+		 ("screen", "test_screen", None), ("place", "test_places", None),
+		 ("record", "test_record", 2)),
+	"refusal": (("refusal", "test_refusal", None),),
+	"qemu": (("qemu", "test_qemu", None),),
 }
 
 

@@ -16,15 +16,19 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 import traceback
 
+import rule
+
 # The guest is emulated and its host may be busy: these only end what hangs.
 DEADLINE_S = 90
 POLL_S = 0.05
 
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = "/run/iovab-test"
 RESULTS = os.environ.get("IOVAB_RESULTS", "/tmp")
 KEEP = os.path.join(RESULTS, "failed")
@@ -285,9 +289,35 @@ def device_name(number):
 	return f"iovab-mock.{number}"
 
 
+# Marks in the log of a device, in one run of migrate
+LOG_ROOM = 400000
+LOG_CALL, LOG_MARK = 1, 2
+
+
+def log_file(number):
+	return f"/sys/kernel/debug/iovab-mock/{device_name(number)}/marks"
+
+
+def log_read(device):
+	"""What the device was asked for and marked, in order: [iova, length, [(iova, length)...]]."""
+	calls = []
+	with open(log_file(device), "rb") as file:
+		for kind, iova, length in struct.iter_unpack("QQQ", file.read()):
+			if kind == LOG_CALL:
+				calls.append((iova, length, []))
+			elif kind == LOG_MARK and calls:
+				calls[-1][2].append((iova, length))
+			else:
+				raise Unmet(f"the log of {device_name(device)} has no room for {iova} records more")
+	return calls
+
+
 def start_migrate(case, numbers, *args, **options):
 	if isinstance(numbers, int):
 		numbers = [numbers]
+	if rule.lazy():
+		for number in numbers:
+			write(log_file(number), LOG_ROOM)
 	devices = [word for n in numbers for word in ("--device", device_name(n))]
 	return Helper(case, "migrate", [MIGRATE, *devices, "--json", *args], **options)
 
@@ -302,6 +332,8 @@ def finish_migrate(helper, devices=1):
 	for result in results:
 		if result.get("agree") is False:
 			raise Unmet(f"{helper.name}: the device's own account disagrees: {result}")
+		if rule.lazy():
+			result["calls"] = log_read(int(result["device"].rsplit(".")[-1]))
 	return results
 
 
@@ -319,12 +351,12 @@ def have_mock(devices):
 		insert_mock(devices)
 
 
-def insert_mock(devices):
+def insert_mock(devices, *parameters):
 	module = f"build/kernel/{os.uname().release}/iovab_mock.ko"
 	if not os.path.exists(module):
 		raise Unmet(f"{module} is missing: make modules")
 	subprocess.run(["modprobe", "-a", "vfio", "vfio_iommu_type1"], check=True)
-	subprocess.run(["insmod", module, f"devices={devices}"], check=True)
+	subprocess.run(["insmod", module, f"devices={devices}", *parameters], check=True)
 
 
 def remove_mock():
@@ -334,6 +366,10 @@ def remove_mock():
 
 
 # --- the kernel ---
+
+def kernel_symbols():
+	return {line.split()[2] for line in read("/proc/kallsyms").splitlines()}
+
 
 def vmstat(*names):
 	write("/proc/sys/vm/stat_refresh", 1)	# what CPUs keep to themselves, too
@@ -356,6 +392,12 @@ def bpf_objects():
 	"""Ids of all programs, links and maps in the kernel."""
 	return {kind: {item["id"] for item in bpftool(kind, "show")}
 		for kind in ("prog", "link", "map")}
+
+
+def bpf_attached():
+	"""Names of the programs that are attached by links."""
+	linked = {item.get("prog_id") for item in bpftool("link", "show")}
+	return {item.get("name") for item in bpftool("prog", "show") if item["id"] in linked}
 
 
 def check_bpf_gone(case, before, what):

@@ -11,10 +11,6 @@ TESTS, test, suite = harness.registry()
 PROBE = ["build/iovab", "probe"]
 
 
-def kernel_symbols():
-	return {line.split()[2] for line in harness.read("/proc/kallsyms").splitlines()}
-
-
 @test
 def every_hook_is_a_symbol(case):
 	harness.insert_mock(1)
@@ -25,7 +21,7 @@ def every_hook_is_a_symbol(case):
 	case.equal("kernel", found["kernel"], os.uname().release)
 	case.equal("signals", [hook["signal"] for hook in found["hooks"]],
 		   ["alloc", "free", "for_each", "set", "pin", "unpin"])
-	symbols = kernel_symbols()
+	symbols = harness.kernel_symbols()
 	for hook in found["hooks"]:
 		function = hook.get("function")
 		case.check(hook["found"] == (function is None or function in symbols),
@@ -56,7 +52,7 @@ def nothing_is_attached(case):
 def no_facility(case):
 	"""vfio is not loaded: it may come; no such module either: it cannot."""
 	harness.remove_mock()
-	if "iova_bitmap_set" in kernel_symbols():
+	if "iova_bitmap_set" in harness.kernel_symbols():
 		raise harness.Skip("the facility is built into this kernel")
 	run = case.run("probe", PROBE)
 	case.equal("status", run.status, 0)

@@ -57,6 +57,8 @@
 #define PAYLOAD_MAX	(1 << 20)
 #define CHUNK_BYTES	(32 * 1024)
 #define WORDS_MAX	512
+#define KILL_TRY_US	20000
+#define KILL_TRIES	250		/* 5 s in all */
 
 struct job {
 	char *payload;			/* owns the strings below */
@@ -469,11 +471,25 @@ static int command_follow(struct agent *agent)
 	}
 }
 
+/* Kills all there is. What a fault of the kernel keeps from ending is left as it is. */
+static void others_end(void)
+{
+	unsigned int i;
+	pid_t pid;
+
+	kill(-1, SIGKILL);
+	for (i = 0; i < KILL_TRIES; i++) {
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0)
+			return;
+		usleep(KILL_TRY_US);
+	}
+}
+
 static void results_flush(int port, const char *path)
 {
-	kill(-1, SIGKILL);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+	others_end();
 	sync();
 	if (umount(path) && umount2(path, MNT_DETACH))
 		port_fail(port, "cannot unmount the results folder %s: %m", path);

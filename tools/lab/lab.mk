@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# make lab [CMD='...'] [KERNEL=stock] [CPUS=2] [MEM=2G] [QEMU_ARGS=...] [TIMEOUT=900]
+# make lab [CMD='...'] [KERNEL=stock] [CPUS=2] [MEM=2G] [QEMU_ARGS=...] [CMDLINE=...] [TIMEOUT=900]
 # make -s lab-headers [KERNEL=stock]
 
 # make itself ends with 2 whenever a command fails, and prints "Error N" with its

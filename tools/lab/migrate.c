@@ -2,7 +2,8 @@
 /*
  * migrate: drives the DMA logging of VFIO devices the way QEMU does.
  *
- * One container takes in the groups of all devices. Then each device has a
+ * One container takes in the groups of all devices, or with --iommufd one
+ * address space of an iommufd takes in the devices. Then each device has a
  * thread of its own:
  *
  *   engine set, account read, LOGGING_START
@@ -282,19 +283,42 @@ static void *device_thread(void *arg)
 	return NULL;
 }
 
-static int open_devices(struct migrate_device *devices, unsigned int count, int container)
+/* What the devices are put into. */
+struct space {
+	int fd;			/* the container, or the iommufd */
+	bool iommufd;
+	uint32_t ioas;		/* in the iommufd */
+};
+
+static int open_space(struct space *space, const struct migrate_options *options)
+{
+	space->iommufd = options->iommufd;
+	space->fd = space->iommufd ? migrate_iommufd__open(&space->ioas) :
+				     migrate_vfio__open_container();
+	return space->fd < 0 ? space->fd : 0;
+}
+
+static int open_device(struct migrate_device *device, const struct space *space, bool first)
+{
+	int err;
+
+	if (space->iommufd)
+		return migrate_iommufd__open_device(device, space->fd, space->ioas);
+	err = migrate_vfio__open_group(device, space->fd);
+	if (!err && first)
+		err = migrate_vfio__set_iommu(space->fd);
+	return err ?: migrate_vfio__open_device(device);
+}
+
+static int open_devices(struct migrate_device *devices, unsigned int count,
+			const struct space *space)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < count; i++) {
-		err = migrate_vfio__open_group(&devices[i], container);
-		if (!err && i == 0)
-			err = migrate_vfio__set_iommu(container);
-		if (!err)
-			err = migrate_vfio__open_device(&devices[i]);
-		if (!err)
-			err = migrate_engine__open(&devices[i]);
+		err = open_device(&devices[i], space, i == 0) ?:
+		      migrate_vfio__reset(&devices[i]) ?: migrate_engine__open(&devices[i]);
 		if (err)
 			return err;
 		devices[i].migratable = migrate_vfio__has_state(&devices[i]);
@@ -351,16 +375,15 @@ static enum migrate_status run(const struct migrate_options *options)
 {
 	enum migrate_status status = MIGRATE_OPEN, print_status;
 	struct migrate_device *devices;
-	int container;
+	struct space space = { .fd = -1 };
 	unsigned int i;
 
-	container = migrate_vfio__open_container();
-	if (container < 0)
+	if (open_space(&space, options))
 		return status;
 	devices = calloc(options->device_count, sizeof(*devices));
 	if (!devices) {
 		migrate_error(ENOMEM, "devices");
-		goto close_container;
+		goto close_space;
 	}
 	for (i = 0; i < options->device_count; i++) {
 		devices[i].options = options;
@@ -368,7 +391,7 @@ static enum migrate_status run(const struct migrate_options *options)
 		devices[i].fd = -1;
 		devices[i].group_fd = -1;
 	}
-	if (!open_devices(devices, options->device_count, container)) {
+	if (!open_devices(devices, options->device_count, &space)) {
 		status = run_devices(devices, options->device_count);
 		print_status = print_devices(options, devices);
 		status = status ?: print_status;
@@ -378,8 +401,8 @@ static enum migrate_status run(const struct migrate_options *options)
 		migrate_engine__close(&devices[i]);
 	}
 	free(devices);
-close_container:
-	close(container);
+close_space:
+	close(space.fd);
 	return status;
 }
 

@@ -48,6 +48,7 @@ struct migrate_options {
 	uint64_t preset;		/* every Nth bit; 0: none */
 	bool forever;
 	bool json;
+	bool iommufd;			/* not container and groups */
 };
 
 /* The engine's own account; all fields are sums that only grow. */
@@ -79,7 +80,7 @@ enum migrate_agreement {
 struct migrate_device {
 	const struct migrate_options *options;
 	const char *name;
-	int group_fd;
+	int group_fd;		/* -1 with --iommufd */
 	int fd;
 	char *engine_path;	/* NULL: no mock, so no engine; owned */
 	bool migratable;	/* answers MIG_DEVICE_STATE */
@@ -111,6 +112,7 @@ int migrate_vfio__open_container(void);
 int migrate_vfio__open_group(struct migrate_device *device, int container);
 int migrate_vfio__open_device(struct migrate_device *device);
 int migrate_vfio__set_iommu(int container);
+int migrate_vfio__reset(struct migrate_device *device);
 void migrate_vfio__close(struct migrate_device *device);
 int migrate_vfio__start(struct migrate_device *device);
 int migrate_vfio__stop(struct migrate_device *device);
@@ -118,6 +120,10 @@ int migrate_vfio__report(struct migrate_device *device, const struct iova_range 
 			 void *bitmap);
 bool migrate_vfio__has_state(struct migrate_device *device);
 int migrate_vfio__set_state(struct migrate_device *device, uint32_t state);
+
+/* migrate_iommufd.c: iommufd and the devices' cdevs */
+int migrate_iommufd__open(uint32_t *ioas);
+int migrate_iommufd__open_device(struct migrate_device *device, int iommufd, uint32_t ioas);
 
 /* migrate_engine.c: the mock's files in sysfs */
 int migrate_engine__open(struct migrate_device *device);

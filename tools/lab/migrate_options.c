@@ -14,7 +14,7 @@
 enum {
 	OPT_DEVICE = 256, OPT_IOVA, OPT_LENGTH, OPT_RANGE, OPT_SECTION, OPT_PAGE_SIZE,
 	OPT_ROUNDS, OPT_STEP, OPT_INTERVAL, OPT_OFFSET, OPT_PRESET, OPT_FOREVER,
-	OPT_JSON, OPT_COMM, OPT_NAME, OPT_HELP, OPT_ENGINE,
+	OPT_JSON, OPT_IOMMUFD, OPT_COMM, OPT_NAME, OPT_HELP, OPT_ENGINE,
 };
 
 /* The options from OPT_ENGINE on are written to these files as they are. */
@@ -37,6 +37,7 @@ static const struct option long_options[] = {
 	{ "preset", required_argument, NULL, OPT_PRESET },
 	{ "forever", no_argument, NULL, OPT_FOREVER },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "iommufd", no_argument, NULL, OPT_IOMMUFD },
 	{ "comm", required_argument, NULL, OPT_COMM },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -73,6 +74,7 @@ static const char usage_text[] =
 "  --bitmap-offset N     where in a memory page the bitmaps begin (0)\n"
 "  --preset N            set every Nth bit before each report (0: none)\n"
 "  --json                one JSON object a device; its rounds count the last one too\n"
+"  --iommufd             through iommufd and /dev/vfio/devices, not container and group\n"
 "  --comm NAME           the process's name\n"
 "  -name ARG             accepted and ignored, as QEMU's\n"
 "The mock device's engine, left as it is where not given:\n"
@@ -222,6 +224,9 @@ static int parse_one(struct migrate_options *options, struct iova_range *single,
 		return 0;
 	case OPT_JSON:
 		options->json = true;
+		return 0;
+	case OPT_IOMMUFD:
+		options->iommufd = true;
 		return 0;
 	case OPT_COMM:
 		options->comm = value;

@@ -92,6 +92,14 @@ int migrate_vfio__open_device(struct migrate_device *device)
 	return 0;
 }
 
+/* As QEMU does when it takes a device: from here on it runs. One that cannot be reset is left as it is. */
+int migrate_vfio__reset(struct migrate_device *device)
+{
+	if (ioctl(device->fd, VFIO_DEVICE_RESET) && errno != ENOTTY && errno != EINVAL)
+		return migrate_error(errno, "%s: cannot be reset", device->name);
+	return 0;
+}
+
 void migrate_vfio__close(struct migrate_device *device)
 {
 	if (device->fd >= 0)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Sourced by kernels.sh: asks apt about Debian's suites newer than the machine's.
+# Sourced by kernels.sh and qemu-client: asks apt about Debian's suites newer than the machine's.
 #
 #	newer__apt PROGRAM ARGUMENT...	runs apt-get or apt-cache on these suites
 #	newer__update			sees to it that their lists are there
@@ -10,7 +10,7 @@
 # machine's own apt, whose lists and state are only read.  Nothing is ever
 # installed from there; what is downloaded is unpacked.
 #
-# shellcheck shell=bash disable=SC2154	# cache and here are kernels.sh's
+# shellcheck shell=bash disable=SC2154	# cache and here are the including script's
 
 newer_suites='unstable testing stable-backports'
 newer_lists_days=1

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU itself as the client: a guest migrates from one to another, in the lab.
+
+Three accounts of one migration must agree: QEMU's (dirty-sync-count, and a line
+of its trace for each section of memory it asked about), the devices' own, and
+iovabtop's.  And memory itself is held against them: all of the guest's memory on
+both sides, byte by byte.
+
+Each test runs by each way into VFIO that the kernel has: group and container, and
+iommufd with the devices' cdevs.
+"""
+
+import contextlib
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+
+import expect
+import harness
+import inject
+import rule
+
+sys.path.insert(0, os.path.join(harness.REPO, "tools/lab"))
+import qemu_vm
+
+TESTS, test, suite = harness.registry()
+
+MIB = 1 << 20
+PAGE = 4096
+MEMORY_MIB = 64
+LOST_MIB = 512		# its bitmap is of some pages
+SECTIONS = 6		# of this machine and guest; check_sections looks
+SOURCE, TARGET = (0, 1), (2, 3)
+
+ENGINES = {0: {"area": f"{20 * MIB}:{8 * MIB}", "pattern": "random", "rate": 1500},
+	   1: {"area": f"{40 * MIB}:{4 * MIB}", "pattern": "sequential", "rate": 700}}
+OFF = {"order": "ascending", "merge": 0, "rate": 0, "seed": 1, "stop": 0, "memory": 1, "area": "0:0",
+       "page_size": PAGE, "fault_redundant": 0, "fault_overshoot": 0, "fault_cross": 0,
+       "fault_delay_ms": 0, "fault_unlogged": 0}
+
+
+def has_iommufd():
+	return os.path.exists("/dev/iommu") and os.path.isdir("/dev/vfio/devices")
+
+
+def have_devices():
+	"""Four mocks; on a bus named mdev where there is an iommufd: QEMU asks for that."""
+	subprocess.run(["modprobe", "-q", "iommufd"], check=False)
+	if not os.path.exists(harness.engine(3, "truth")):
+		harness.insert_mock(4, f"bus={'mdev' if os.path.exists('/dev/iommu') else 'platform'}")
+
+
+def ways(function):
+	"""A test by group and one by iommufd."""
+	@functools.wraps(function)
+	def run(results):
+		for way in ("group", "iommufd"):
+			name = f"qemu {way} {function.__name__.replace('_', ' ')}"
+			if not results.wanted(name):
+				continue
+			with results.case(name) as case:
+				if not os.environ.get("IOVAB_QEMU"):
+					raise harness.Skip("no QEMU of 9.1 or newer: see what tools/lab/qemu-client says")
+				have_devices()
+				if way == "iommufd" and not has_iommufd():
+					raise harness.Skip("this kernel has no iommufd with device cdevs")
+				function(case, way == "iommufd")
+	return suite(run)
+
+
+class Pair:
+	"""A running source with its guest booted, and targets as they are asked for."""
+
+	def __init__(self, case, iommufd, devices=SOURCE, memory_mib=MEMORY_MIB, environment=None):
+		self.case, self.iommufd, self.memory_mib = case, iommufd, memory_mib
+		self.vms = []
+		self.count = 0
+		self.sockets = tempfile.TemporaryDirectory()
+		self.targets = TARGET[:len(devices)]
+		self.source = self.start("web-17", devices, environment=environment)
+
+	def start(self, name, devices, **options):
+		vm = qemu_vm.Vm(self.case.folder, name, [harness.device_name(n) for n in devices],
+				self.iommufd, memory_mib=self.memory_mib, **options)
+		self.vms.append(vm)
+		return vm.connect()
+
+	def target(self):
+		"""A new one, that waits for the guest; (vm, uri)."""
+		self.count += 1
+		uri = f"unix:{self.sockets.name}/migration-{self.count}"
+		return self.start(f"target-{self.count}", self.targets, incoming=uri, paused=True), uri
+
+	def move(self, **parameters):
+		"""The guest moves; (the target, query-migrate's answer)."""
+		target, uri = self.target()
+		self.source.set_parameters(**{"max_bandwidth": 64 * MIB, "downtime_limit": 500,
+					      **parameters})
+		self.source.migrate(uri)
+		state = self.source.wait_migration()
+		target.wait_migration()
+		return target, state
+
+	def end(self):
+		for vm in self.vms:
+			vm.end()
+		self.sockets.cleanup()
+
+
+@contextlib.contextmanager
+def pair(case, iommufd, engines=None, **options):
+	for number in (*SOURCE, *TARGET):
+		settings = {**OFF, **ENGINES.get(number, {}), **(engines or {}).get(number, {})}
+		for file, value in settings.items():
+			harness.write(harness.engine(number, file), value)
+	made = None
+	try:
+		made = Pair(case, iommufd, **options)
+		made.source.wait_guest()
+		yield made
+	except qemu_vm.VmError as error:
+		raise harness.Unmet(str(error)) from None
+	finally:
+		if made:
+			made.end()
+
+
+def differing(source, target, memory_mib=MEMORY_MIB):
+	"""The addresses of the pages of memory that are not the same."""
+	there, here = (vm.memory(0, memory_mib * MIB) for vm in (source, target))
+	return [at for at in range(0, len(there), PAGE) if there[at:at + PAGE] != here[at:at + PAGE]]
+
+
+def check_sections(case, vm):
+	"""QEMU asked about all of memory, section by section; each at each sync."""
+	asked = vm.reports()
+	sections = set(asked)
+	case.equal("sections", len(sections), SECTIONS)
+	case.check(sum(size for _, size in sections) >= MEMORY_MIB * MIB, f"sections: {sections}")
+	return len(asked)
+
+
+class Account:
+	"""What the devices of the source did since this was made."""
+
+	def __init__(self, numbers=SOURCE):
+		self.before = {number: harness.truth(number) for number in numbers}
+
+	def gone(self, number):
+		now = harness.truth(number)
+		return {key: now[key] - self.before[number][key] for key in now}
+
+
+def check_rows(case, top, vm, account, reports):
+	"""Each device's row: the owner is QEMU, the figures are the device's own."""
+	rows = top.finish()
+	case.equal("rows", sorted(rows), [(harness.device_name(n), vm.pid) for n in account.before])
+	for number in account.before:
+		row = rows.get((harness.device_name(number), vm.pid))
+		if row:
+			check_row(case, row, account.gone(number), reports)
+	return rows
+
+
+def check_row(case, row, gone, reports):
+	total, device = row["total"], row["device"]
+	for name, value in {"client": "vfio", "driver": "iovab-mock", "vm": "web-17",
+			    "comm": "qemu-system-x86", "page_size": PAGE}.items():
+		case.equal(f"{device} {name}", row.get(name), value)
+	figures = {"reports": reports, "report_errors": 0, "pin_failures": 0,
+		   "dirty_bytes": gone["distinct_bytes"], "set_calls": gone["marks"],
+		   "marked_bytes": gone["marked_bytes"], "redundant_bytes": 0, "lost_bytes": 0,
+		   "overshoot_bytes": 0, "stray_bits": 0}
+	for name in expect.measured(row["tier"]):
+		if name in figures:
+			case.equal(f"{device} {name}", total[name], figures[name])
+	case.equal(f"{device} calls of its own account", gone["calls"], reports)
+	case.check(gone["memory_writes"] > 100 and gone["distinct_bytes"] > 100 * PAGE,
+		   f"the test itself: {device} wrote {gone}")
+	expect.check_lossless(case, row)
+	expect.check_quiet(case, row)
+
+
+@ways
+def three_accounts_and_memory(case, iommufd):
+	"""Two devices in one QEMU; reports, dirty bytes and owner; no page differs."""
+	with pair(case, iommufd) as vms:
+		account = Account()
+		top = harness.Top(case, "sets")
+		target, state = vms.move()
+		reports = state["ram"]["dirty-sync-count"] * SECTIONS
+		case.equal("reports in QEMU's trace", check_sections(case, vms.source), reports)
+		case.check(state["ram"]["dirty-sync-count"] >= 3, f"the test itself: {state}")
+		check_rows(case, top, vms.source, account, reports)
+		case.equal("pages that differ", differing(vms.source, target), [])
+
+
+@ways
+def cancel_retry_resume(case, iommufd):
+	"""Cancelled, tried again, and moved once more after the source went on."""
+	with pair(case, iommufd) as vms:
+		account = Account()
+		top = harness.Top(case, "density")
+		source = vms.source
+		target, uri = vms.target()
+		source.set_parameters(max_bandwidth=1 * MIB, downtime_limit=1)
+		source.migrate(uri)
+		harness.wait_until(lambda: source.migration().get("ram", {}).get("dirty-sync-count", 0) > 2,
+				   "three rounds")
+		source.command("migrate_cancel")
+		source.wait_migration("cancelled")
+		cancelled = len(source.reports())
+		case.equal("logging after the cancel", harness.read(harness.engine(0, "logging")), "0\n")
+		target.end()
+		target, retried = vms.move()
+		target.end()
+		source.command("cont")
+		target, resumed = vms.move()
+		reports = cancelled + SECTIONS * sum(state["ram"]["dirty-sync-count"]
+						     for state in (retried, resumed))
+		case.check(cancelled >= 3 * SECTIONS and not cancelled % SECTIONS,
+			   f"reports before the cancel: {cancelled}")
+		case.equal("reports in QEMU's trace", check_sections(case, source), reports)
+		check_rows(case, top, source, account, reports)
+		case.equal("pages that differ", differing(source, target), [])
+
+
+@ways
+def writes_that_are_not_logged(case, iommufd):
+	"""The oracle sees it: a page whose write was not logged differs on the other side."""
+	engines = {0: {"fault_unlogged": 5, "area": f"{20 * MIB}:{2 * MIB}"}}
+	with pair(case, iommufd, engines) as vms:
+		account = Account()
+		top = harness.Top(case, "density")
+		target, state = vms.move(max_bandwidth=24 * MIB, downtime_limit=300)
+		check_rows(case, top, vms.source, account, state["ram"]["dirty-sync-count"] * SECTIONS)
+		differ = differing(vms.source, target)
+		unlogged = account.gone(0)["memory_unlogged"]
+		case.check(0 < len(differ) <= unlogged,
+			   f"{len(differ)} pages differ, {unlogged} writes were not logged")
+		case.check(all(20 * MIB <= at < 22 * MIB for at in differ),
+			   f"pages that differ: {[hex(at) for at in differ]}")
+
+
+@ways
+def lost_by_the_kernel(case, iommufd):
+	"""A bitmap that cannot be written to any more, where pins are on demand.
+
+	The kernel loses the marks and reports success. iovab says how many bytes, and
+	no page outside of them differs.
+	"""
+	have_devices()
+	if not rule.lazy():
+		raise harness.Skip("this kernel pins the bitmap before it marks: nothing is lost")
+	size = LOST_MIB * MIB - MIB
+	# each bitmap of some size in memory of its own, so that nothing else is locked with it
+	options = {"devices": (0,), "memory_mib": LOST_MIB,
+		   "environment": {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=8192"}}
+	with pair(case, iommufd, **options) as vms:
+		account = Account((0,))
+		top = harness.Top(case, "sets")
+		target, uri = vms.target()
+		source = vms.source
+		source.set_parameters(max_bandwidth=48 * MIB, downtime_limit=1)
+		source.migrate(uri)
+		harness.wait_until(lambda: source.migration().get("ram", {}).get("dirty-sync-count", 0) > 2,
+				   "three rounds")
+		harness.write(harness.engine(0, "fault_delay_ms"), 1500)
+		bitmap = harness.wait_until(lambda: inject.report_in_flight(source.pid, size),
+					    "a report over the memory")
+		harness.write(harness.engine(0, "rate"), 0)
+		before = account.gone(0)
+		inject.make_read_only(source.pid, bitmap, size // PAGE // 8)
+		harness.write(harness.engine(0, "fault_delay_ms"), 0)
+		harness.wait_until(lambda: account.gone(0)["calls"] > before["calls"], "that report")
+		lost = account.gone(0)["distinct_bytes"] - before["distinct_bytes"]
+		source.set_parameters(max_bandwidth=1024 * MIB, downtime_limit=2000)
+		state = source.wait_migration()
+		target.wait_migration()
+		total = top.finish()[harness.device_name(0), source.pid]["total"]
+		gone = account.gone(0)
+		for name, value in {"reports": state["ram"]["dirty-sync-count"] * SECTIONS,
+				    "lost_bytes": lost, "dirty_bytes": gone["distinct_bytes"] - lost,
+				    "marked_bytes": gone["marked_bytes"], "redundant_bytes": 0,
+				    "report_errors": 0}.items():
+			case.equal(name, total[name], value)
+		case.check(lost > 0 and total["pin_failures"] > 0,
+			   f"the test itself: {lost} bytes lost, {total['pin_failures']} pins failed")
+		differ = differing(source, target, LOST_MIB)
+		case.check(0 < len(differ) * PAGE <= lost,
+			   f"{len(differ)} pages differ, {lost} bytes were lost")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The parts of the lab's suite: what shares a boot, on which kernels, and how.
+
+Their tests are in tests/lab/guest.py, under the same names.  The longest first.
+"""
+
+import os
+import subprocess
+
+# Kernels without the facility: there is nothing to see but the refusal.
+WITHOUT_FACILITY = ("stock-lts", "stock-newest")
+EAGER = ("stock",)
+
+# One thread emulates all of a guest's CPUs: two guests then share two CPUs, and QEMU
+# does not crash a guest that detaches a busy function on another CPU.
+ONE_THREAD = "-accel tcg,thread=single"
+
+
+class Part:
+	def __init__(self, name, cpus=2, mem="2G", cmdline="", qemu_args=ONE_THREAD, timeout_s=1200,
+		     refusal=False, lazy_only=False, kernels=None, needs=None):
+		self.name = name
+		self.refusal = refusal		# for kernels without the facility, and only for them
+		self.lazy_only = lazy_only
+		self.kernels = kernels		# None: all others
+		self.needs = needs		# a function of repository and kernel: variables to set,
+						# or a text: why it cannot be run
+		self.variables = {"CPUS": str(cpus), "MEM": mem, "TIMEOUT": str(timeout_s),
+				  "CMDLINE": cmdline, "QEMU_ARGS": qemu_args}
+
+	def is_for(self, kernel):
+		if self.kernels is not None:
+			return kernel in self.kernels
+		if self.lazy_only and kernel in EAGER:
+			return False
+		return self.refusal == (kernel in WITHOUT_FACILITY)
+
+	def prepare(self, repo, kernel):
+		"""What the host has to see to. None, or why the part cannot be run."""
+		found = self.needs(repo, kernel) if self.needs else {}
+		if isinstance(found, str):
+			return found
+		self.variables.update(found)
+		return None
+
+	def environment(self):
+		"""The user's own words for the lab are kept."""
+		joined = {name: f"{os.environ.get(name, '')} {self.variables[name]}".strip()
+			  for name in ("CMDLINE", "QEMU_ARGS")}
+		return {**self.variables, **joined}
+
+
+def qemu_client(repo, _kernel):
+	"""Which QEMU is to be the client in the guest."""
+	found = subprocess.run(["tools/lab/qemu-client"], cwd=repo, stdout=subprocess.PIPE, text=True)
+	return {"IOVAB_QEMU": found.stdout.strip()}
+
+
+PARTS = (
+	Part("life"),
+	Part("exact"),
+	Part("qemu", mem="3G", needs=qemu_client),
+	Part("cases"),
+	# each of its two reports that never return takes a CPU
+	Part("hang", cpus=3, lazy_only=True),
+	Part("refusal", refusal=True),
+)
+NAMES = [part.name for part in PARTS]
