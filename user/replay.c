@@ -132,6 +132,8 @@ static int restrict_db(struct replay *r)
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	/* else the name of a column that is not there would be taken for a text */
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_busy_timeout(r->db, 2000);
 	return sqlite3_exec(r->db, "PRAGMA cell_size_check=ON; PRAGMA mmap_size=0", NULL, NULL, NULL);
 }

@@ -527,6 +527,7 @@ static void hostile_files_are_refused(void **state)
 		{ "PRAGMA user_version=2", "use a newer iovab" },
 		{ "PRAGMA user_version=0", "its format is 0" },
 		{ "DROP TABLE window", "no such table" },
+		{ "ALTER TABLE report DROP COLUMN error", "no such column" },
 		{ "DELETE FROM moment", "holds nothing" },
 		{ "UPDATE moment SET tier=9", "impossible tier" },
 		{ "UPDATE moment SET tier=-1", "impossible tier" },
