@@ -106,14 +106,16 @@ static int attach(struct recording *r, struct iovab_error *e)
 	return 0;
 }
 
+/* Those that are missing from the totals, or from the windows and reports. */
 static __u64 events_lost(const struct iovab_losses *l)
 {
 	__u64 sum = 0;
 	unsigned int i;
 
 	for (i = 0; i < MODEL_LOSSES; i++)
-		sum += model__loss(l, i);
-	return sum;
+		if (model__loss_counts(i))
+			sum += model__loss(l, i);
+	return sum + l->events_dropped;
 }
 
 static void show_progress(const struct recording *r, const struct iovab_facts *f)

@@ -26,14 +26,15 @@ SCOPE_KEYS = (
 	("pin_failures", "windows"), ("scan_skipped", "density"), ("dirty_bytes", "density"),
 	("density", "density"), ("set_calls", "sets"), ("marked_bytes", "sets"),
 	("redundant_bytes", "sets"), ("lost_bytes", "sets"), ("overshoot_bytes", "sets"),
-	("stray_bits", "sets"),
-	("density_histogram", "density"), ("run_pages", "sets"), ("order", "sets"),
+	("stray_bits", "sets"), ("empty_marks", "sets"), ("wild_marks", "sets"),
+	("density_histogram", "density"), ("phases", "windows"), ("lost_by", "sets"),
+	("run_pages", "sets"), ("order", "sets"),
 )
 
 LINE_KEYS = ("schema", "time", "elapsed_s", "interval_s", "tier", "client", "device", "driver",
-	     "vfio", "pid", "comm", "vm", "implementation", "range", "page_size", "total",
-	     "interval", "pages_pinned_now", "reports_in_flight", "oldest_report_s", "stale",
-	     "events_lost", "losses", "cost")
+	     "vfio", "devices", "devices_unlisted", "hwpt", "pid", "comm", "vm", "implementation",
+	     "range", "page_size", "total", "interval", "phase", "pages_pinned_now",
+	     "reports_in_flight", "oldest_report_s", "stale", "events_lost", "losses", "cost")
 
 
 def includes(tier, other):
