@@ -3,8 +3,6 @@
  * Writing a recording, so that whatever ends the writer leaves a file that
  * opens.
  *
- * - The file is made under another name, gets its schema, and is then linked to
- *   its own: it is there whole or not at all, and never in place of another.
  * - sqlite's write-ahead log is on. A moment is one transaction: after a
  *   kill -9 the file holds all moments but the one that was being written.
  *   (After a crash of the machine, all up to the last checkpoint at least: it
@@ -15,26 +13,18 @@
  *
  * What is written of a source are its counters, when they have changed since
  * they were last written: a source that rests takes no room.
- *
- * --max-size. When the file is nearly as large as it may be, the oldest
- * quarter of the finest detail goes: windows first, then reports, then moments.
- * Of the moments that go, the last counters of each source are moved to the
- * first moment that stays, so no total is ever lost. sqlite uses the room again.
  */
 #include "recorder.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include "model.h"
+#include "prune.h"
+#include "recording.h"
 #include "tables.h"
-#include "text.h"
 
 /* Room for the log beside the file, and for what one moment adds to both. */
 #define LOG_BYTES	(2ULL << 20)
@@ -71,101 +61,10 @@ struct recorder {
 	struct iovab_losses losses_before;
 };
 
-static int fail(const struct recorder *r, struct iovab_error *e, const char *what)
+/* What the file may have, without its log. */
+static __u64 size_limit(const struct recorder *r)
 {
-	char path[TEXT_ESCAPED_LEN];
-
-	text__escape(path, sizeof(path), r->path, strlen(r->path), TEXT_ASCII);
-	return error__set(e, IOVAB_EXIT_FAILURE, "cannot %s '%.200s': %s", what, path,
-			  sqlite3_errmsg(r->db));
-}
-
-static int run(struct recorder *r, const char *sql)
-{
-	return sqlite3_exec(r->db, sql, NULL, NULL, NULL);
-}
-
-/* The one number that @sql asks for; 0 if it fails. */
-static __u64 ask(struct recorder *r, const char *sql)
-{
-	sqlite3_stmt *stmt;
-	__u64 v = 0;
-
-	if (sqlite3_prepare_v2(r->db, sql, -1, &stmt, NULL))
-		return 0;
-	if (sqlite3_step(stmt) == SQLITE_ROW)
-		v = (__u64)sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return v;
-}
-
-static int set_meta(struct recorder *r, const char *name, const char *value)
-{
-	sqlite3_stmt *stmt;
-	int err = sqlite3_prepare_v2(r->db, "INSERT OR REPLACE INTO meta VALUES (?, ?)", -1, &stmt,
-				     NULL);
-
-	if (err)
-		return err;
-	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(stmt, 2, value, -1, SQLITE_STATIC);
-	sqlite3_step(stmt);
-	return sqlite3_finalize(stmt);
-}
-
-static int set_meta_number(struct recorder *r, const char *name, __u64 value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	return set_meta(r, name, text);
-}
-
-/* --- the file and its schema --- */
-
-static int create_tables(struct recorder *r)
-{
-	char header[128];
-	enum table_id t;
-	int err;
-
-	snprintf(header, sizeof(header), "PRAGMA application_id=%d; PRAGMA user_version=%d;"
-		 "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-		 IOVAB_RECORDING_ID, IOVAB_RECORDING_VERSION);
-	err = run(r, header);
-	for (t = 0; t < TABLES && !err; t++) {
-		char *sql = tables__create_sql(t);
-
-		err = sql ? run(r, sql) : SQLITE_NOMEM;
-		free(sql);
-	}
-	return err;
-}
-
-static int describe(struct recorder *r, const struct recorder_options *o)
-{
-	struct utsname u;
-	int err;
-
-	err = set_meta(r, "program", "iovab " IOVAB_VERSION);
-	if (!err && !uname(&u)) {
-		err = set_meta(r, "host", u.nodename);
-		err = err ? err : set_meta(r, "kernel", u.release);
-		err = err ? err : set_meta(r, "machine", u.machine);
-	}
-	if (!err && o->command)
-		err = set_meta(r, "command", o->command);
-	return err;
-}
-
-static int write_schema(struct recorder *r, const struct recorder_options *o)
-{
-	int err = run(r, "PRAGMA synchronous=OFF; BEGIN");
-
-	err = err ? err : create_tables(r);
-	err = err ? err : describe(r, o);
-	/* the file begins its life with a log: changing to one later could be interrupted */
-	return err ? err : run(r, "COMMIT; PRAGMA journal_mode=WAL");
+	return r->max_bytes - LOG_BYTES;
 }
 
 static int prepare(struct recorder *r)
@@ -183,63 +82,6 @@ static int prepare(struct recorder *r)
 	return err;
 }
 
-/* Gives the file that was made under the name @draft its own. 0 or -errno. */
-static int publish(const char *draft, const char *path)
-{
-	int fd = open(draft, O_RDONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd))
-		err = -errno;
-	close(fd);
-	if (err || !renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE))
-		return err;
-	/* not every file system can do that */
-	if (errno == EINVAL && !link(draft, path))
-		return 0;
-	return -errno;
-}
-
-/* Makes the file with its schema, and nobody sees it before. -1 with @e set. */
-static int create(struct recorder *r, const struct recorder_options *o, struct iovab_error *e)
-{
-	char *draft = NULL, safe[TEXT_ESCAPED_LEN];
-	int fd, err = -ENOMEM;
-
-	text__escape(safe, sizeof(safe), o->path, strlen(o->path), TEXT_ASCII);
-	if (asprintf(&draft, "%s.XXXXXX", o->path) < 0)
-		return error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
-	fd = mkstemp(draft);
-	if (fd < 0) {
-		err = -errno;
-		goto out;
-	}
-	close(fd);
-	if (sqlite3_open_v2(draft, &r->db, SQLITE_OPEN_READWRITE, NULL) || write_schema(r, o)) {
-		fail(r, e, "make");
-		err = 0;
-		unlink(draft);
-		goto out_set;
-	}
-	sqlite3_close(r->db);
-	r->db = NULL;
-	err = publish(draft, o->path);
-	unlink(draft);
-out:
-	free(draft);
-	if (err == -EEXIST)
-		return error__set(e, IOVAB_EXIT_FAILURE,
-				  "'%.200s' is there already: name another file, or remove it", safe);
-	if (err)
-		return error__set(e, IOVAB_EXIT_FAILURE, "cannot make '%.200s': %s", safe,
-				  strerror(-err));
-	return 0;
-out_set:
-	free(draft);
-	return -1;
-}
-
 /* What may be too much even for one moment is refused by sqlite itself. */
 static int limit_pages(struct recorder *r)
 {
@@ -248,8 +90,8 @@ static int limit_pages(struct recorder *r)
 	if (!r->max_bytes)
 		return 0;
 	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%llu",
-		 (unsigned long long)((r->max_bytes - LOG_BYTES) / ask(r, "PRAGMA page_size")));
-	return run(r, sql);
+		 (unsigned long long)(size_limit(r) / recording__ask(r->db, "PRAGMA page_size")));
+	return recording__run(r->db, sql);
 }
 
 struct recorder *recorder__new(const struct recorder_options *o, struct iovab_error *e)
@@ -263,14 +105,14 @@ struct recorder *recorder__new(const struct recorder_options *o, struct iovab_er
 		goto err;
 	}
 	r->max_bytes = o->max_bytes;
-	if (create(r, o, e))
+	if (recording__create(o->path, o->command, e))
 		goto err;
 	if (sqlite3_open_v2(o->path, &r->db, SQLITE_OPEN_READWRITE, NULL) ||
 	    sqlite3_busy_timeout(r->db, 500) ||
-	    run(r, "PRAGMA synchronous=NORMAL;"
+	    recording__run(r->db, "PRAGMA synchronous=NORMAL;"
 		   "PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=1048576") ||
 	    prepare(r) || limit_pages(r)) {
-		fail(r, e, "open");
+		recording__fail(r->db, r->path, "open", e);
 		goto err;
 	}
 	return r;
@@ -372,7 +214,7 @@ static int note_source(struct recorder *r, const char *column, __u64 number, __u
 
 	snprintf(sql, sizeof(sql), "UPDATE source SET \"%s\"=%llu WHERE number=%llu", column,
 		 (unsigned long long)moment, (unsigned long long)number);
-	return run(r, sql);
+	return recording__run(r->db, sql);
 }
 
 /* The devices of an HWPT, one a row. */
@@ -526,17 +368,17 @@ static int write_losses(struct recorder *r, const struct iovab_losses *now, __u6
 static int write_all(struct recorder *r, const struct iovab_facts *f, __u64 moment)
 {
 	/* IMMEDIATE: to find out now, not at the first write, that it cannot be */
-	int err = run(r, "BEGIN IMMEDIATE");
+	int err = recording__run(r->db, "BEGIN IMMEDIATE");
 
 	err = err ? err : write_moment(r, f, moment);
 	err = err ? err : write_sources(r, f, moment);
 	err = err ? err : write_events(r, f, moment);
 	err = err ? err : write_losses(r, &f->losses, moment);
 	if (!err && r->state.moments_failed) {
-		err = set_meta_number(r, "moments_failed", r->state.moments_failed);
-		err = err ? err : set_meta_number(r, "events_failed", r->state.events_failed);
+		err = recording__set_meta_number(r->db, "moments_failed", r->state.moments_failed);
+		err = err ? err : recording__set_meta_number(r->db, "events_failed", r->state.events_failed);
 	}
-	return err ? err : run(r, "COMMIT");
+	return err ? err : recording__run(r->db, "COMMIT");
 }
 
 /* All of it, or nothing: then @e is set, and what is remembered is as before. */
@@ -553,8 +395,8 @@ static int write_or_roll_back(struct recorder *r, const struct iovab_facts *f, _
 	err = write_all(r, f, moment);
 	if (!err)
 		return 0;
-	fail(r, e, "write to");
-	run(r, "ROLLBACK");
+	recording__fail(r->db, r->path, "write to", e);
+	recording__run(r->db, "ROLLBACK");
 	r->n_sources = r->n_before;
 	if (r->n_sources)
 		memcpy(r->sources, r->sources_before, r->n_sources * sizeof(*r->sources));
@@ -563,72 +405,12 @@ static int write_or_roll_back(struct recorder *r, const struct iovab_facts *f, _
 	return err;
 }
 
-/* --- no larger than it may be --- */
+/* --- a moment, or none --- */
 
-/* Takes the first quarter of a table's rows out, but never less than one. How many; -1: it failed. */
-static long drop_quarter(struct recorder *r, enum table_id t)
+static void make_room(struct recorder *r, unsigned int sixteenths)
 {
-	char sql[256];
-
-	snprintf(sql, sizeof(sql),
-		 "DELETE FROM \"%s\" WHERE rowid <= (SELECT min(rowid) + (max(rowid) - min(rowid)) / 4 FROM \"%s\")",
-		 tables__name(t), tables__name(t));
-	return run(r, sql) ? -1 : sqlite3_changes(r->db);
-}
-
-/* Takes the first quarter of the moments out; their last counters move to the next one. */
-static bool drop_moments(struct recorder *r)
-{
-	unsigned long long keep;
-	char sql[1024];
-
-	/* a few are always kept: without two there is no interval */
-	if (ask(r, "SELECT count(*) FROM moment") < 8)
-		return false;
-	keep = ask(r, "SELECT min(id) FROM moment WHERE id > "
-		      "(SELECT min(id) + (max(id) - min(id)) / 4 FROM moment)");
-	snprintf(sql, sizeof(sql),
-		 "UPDATE counters SET moment=%llu WHERE moment < %llu AND rowid IN "
-		 "(SELECT max(rowid) FROM counters WHERE moment <= %llu GROUP BY source);"
-		 "DELETE FROM counters WHERE moment < %llu;"
-		 "UPDATE attached SET moment=%llu WHERE moment < %llu;"
-		 "UPDATE loss SET moment=%llu WHERE moment < %llu;"
-		 "UPDATE source SET came=%llu WHERE came < %llu;"
-		 "UPDATE source SET \"left\"=%llu WHERE \"left\" BETWEEN 1 AND %llu;"
-		 "DELETE FROM live WHERE moment < %llu;"
-		 "DELETE FROM moment WHERE id < %llu",
-		 keep, keep, keep, keep, keep, keep, keep, keep, keep, keep, keep + 1, keep, keep,
-		 keep);
-	return !run(r, sql);
-}
-
-static __u64 bytes_used(struct recorder *r)
-{
-	__u64 pages = ask(r, "PRAGMA page_count"), unused = ask(r, "PRAGMA freelist_count");
-
-	return (pages - unused) * ask(r, "PRAGMA page_size");
-}
-
-/* Makes room if more than @sixteenths of the limit are used. */
-static void prune(struct recorder *r, unsigned int sixteenths)
-{
-	__u64 limit = r->max_bytes - LOG_BYTES, pruned = r->state.events_pruned;
-	bool more = true;
-	int i;
-
-	if (!r->max_bytes || bytes_used(r) < limit / 16 * sixteenths || run(r, "BEGIN IMMEDIATE"))
-		return;
-	for (i = 0; more && i < 64 && bytes_used(r) > limit / 16 * 11; i++) {
-		long n = drop_quarter(r, TABLE_WINDOW);
-
-		n = n ? n : drop_quarter(r, TABLE_REPORT);
-		pruned += n > 0 ? n : 0;
-		more = n ? n > 0 : drop_moments(r);
-	}
-	if (!set_meta_number(r, "events_pruned", pruned) && !run(r, "COMMIT"))
-		r->state.events_pruned = pruned;
-	else
-		run(r, "ROLLBACK");
+	if (r->max_bytes)
+		prune__make_room(r->db, size_limit(r), sixteenths, &r->state.events_pruned);
 }
 
 /* The file system's fault, or passing: the next moment may do better. */
@@ -648,7 +430,7 @@ int recorder__write(struct recorder *r, const struct iovab_facts *facts, struct 
 		return error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
 	err = write_or_roll_back(r, facts, moment, e);
 	if (err == SQLITE_FULL && r->max_bytes) {
-		prune(r, 12);
+		make_room(r, 12);
 		err = write_or_roll_back(r, facts, moment, e);
 	}
 	if (err && !may_pass(err))
@@ -662,7 +444,7 @@ int recorder__write(struct recorder *r, const struct iovab_facts *facts, struct 
 		r->state.moments++;
 		r->state.reports += facts->n_reports;
 		r->state.windows += facts->n_windows;
-		prune(r, 15);
+		make_room(r, 15);
 	}
 	if (!stat(r->path, &st))
 		r->state.bytes = (__u64)st.st_size;
@@ -687,8 +469,8 @@ int recorder__end(struct recorder *r, struct iovab_error *e)
 				 r->why, (unsigned long long)r->state.moments_failed - 1);
 		goto out;
 	}
-	if (set_meta(r, "ended", "1")) {
-		err = fail(r, e, "end");
+	if (recording__set_meta(r->db, "ended", "1")) {
+		err = recording__fail(r->db, r->path, "end", e);
 		goto out;
 	}
 	for (t = 0; t < TABLES; t++) {
@@ -696,7 +478,7 @@ int recorder__end(struct recorder *r, struct iovab_error *e)
 		r->insert[t] = NULL;
 	}
 	/* one file, which also opens where nothing can be written; a reader may be in the way */
-	run(r, "PRAGMA journal_mode=DELETE");
+	recording__run(r->db, "PRAGMA journal_mode=DELETE");
 out:
 	recorder__free(r);
 	return err;

@@ -7,11 +7,8 @@
  * What was not written again (counters of a source at rest, losses) is kept
  * from the moment before.
  *
- * A file is not to be trusted. sqlite is told to run nothing that its schema
- * may hold (no views, triggers or functions: an authorizer lets selects of the
- * tables through and nothing else), to check its cells, and to take only so
- * much memory for a row. What the rows say is checked where a wrong value could
- * do harm: numbers that have to fit, enumerations, times, and how many there may
+ * A file is not to be trusted. What sqlite may do with it is in untrusted.c; what
+ * the rows say is checked here, where a wrong value could do harm: numbers that have to fit, enumerations, times, and how many there may
  * be of a thing. Figures that contradict each other are the model's business,
  * which has to bear that from a kernel, too.
  */
@@ -27,13 +24,12 @@
 #include "model.h"
 #include "tables.h"
 #include "text.h"
+#include "untrusted.h"
 
 /* Events in one moment: more than any writer can take out of the ring in an interval. */
 #define MAX_EVENTS	(1U << 20)
 /* Sources that one recording may have in all. */
 #define MAX_SOURCES	(1U << 16)
-/* Bytes in one row: the largest has two histograms. */
-#define MAX_ROW		(64 * 1024)
 
 /* One table, read row by row. */
 struct cursor {
@@ -105,38 +101,6 @@ static int sqlite_failed(const struct replay *r, struct iovab_error *e)
 }
 
 /* --- opening --- */
-
-/* Only what reads our tables and counts their rows. */
-static int authorize(void *unused, int action, const char *a, const char *b, const char *db,
-		     const char *trigger)
-{
-	switch (action) {
-	case SQLITE_SELECT:
-		return SQLITE_OK;
-	case SQLITE_FUNCTION:
-		return b && !strcmp(b, "count") ? SQLITE_OK : SQLITE_DENY;
-	case SQLITE_READ:
-		/* inside a view or trigger: not one of our statements */
-		return trigger ? SQLITE_DENY : SQLITE_OK;
-	default:
-		return SQLITE_DENY;
-	}
-}
-
-static int restrict_db(struct replay *r)
-{
-	sqlite3_limit(r->db, SQLITE_LIMIT_LENGTH, 16 * MAX_ROW);
-	sqlite3_limit(r->db, SQLITE_LIMIT_ATTACHED, 0);
-	sqlite3_limit(r->db, SQLITE_LIMIT_TRIGGER_DEPTH, 0);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-	/* else the name of a column that is not there would be taken for a text */
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-	sqlite3_busy_timeout(r->db, 2000);
-	return sqlite3_exec(r->db, "PRAGMA cell_size_check=ON; PRAGMA mmap_size=0", NULL, NULL, NULL);
-}
 
 static int ask(struct replay *r, const char *sql, sqlite3_int64 *v, struct iovab_error *e)
 {
@@ -256,7 +220,7 @@ static int open_cursors(struct replay *r, struct iovab_error *e)
 		return sqlite_failed(r, e);
 	if (check_version(r, e))
 		return -1;
-	sqlite3_set_authorizer(r->db, authorize, NULL);
+	untrusted__only_read(r->db);
 	if (read_span(r, e))
 		return -1;
 	for (t = 0; t < TABLES; t++) {
@@ -303,7 +267,7 @@ static struct replay *replay_new(const char *path, struct iovab_error *e)
  */
 static int open_file(struct replay *r, const char *path, int how, struct iovab_error *e)
 {
-	if (sqlite3_open_v2(path, &r->db, how, NULL) || restrict_db(r)) {
+	if (sqlite3_open_v2(path, &r->db, how, NULL) || untrusted__restrict(r->db)) {
 		sqlite_failed(r, e);
 		return -1;
 	}
@@ -355,7 +319,7 @@ struct replay *replay__open_memory(const void *data, size_t size, struct iovab_e
 	if (sqlite3_open_v2(":memory:", &r->db, SQLITE_OPEN_READWRITE, NULL) ||
 	    sqlite3_deserialize(r->db, "main", (unsigned char *)data, (sqlite3_int64)size,
 				(sqlite3_int64)size, SQLITE_DESERIALIZE_READONLY) ||
-	    restrict_db(r)) {
+	    untrusted__restrict(r->db)) {
 		sqlite_failed(r, e);
 		goto err;
 	}
