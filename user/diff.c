@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device is the same in both if it has the same name (or HWPT number) and
- * implementation; its owner is another process each time. Rows of several
+ * A device is the same in both if it has the same name and implementation; an
+ * HWPT, if it has the same devices. Its owner is another process each time. Rows of several
  * owners of one device are added up.
  *
  * A figure that should be small is worse if it grew by more than the threshold;
@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "columns.h"
 #include "figures.h"
 #include "flow.h"
 #include "json.h"
@@ -144,8 +145,16 @@ struct diff {
 
 static bool same_device(const struct iovab_row *x, const struct iovab_row *y)
 {
-	return x->implementation == y->implementation && x->hwpt == y->hwpt &&
-	       !strcmp(x->device, y->device);
+	__u32 i;
+
+	if (x->implementation != y->implementation || x->n_devices != y->n_devices ||
+	    strcmp(x->device, y->device))
+		return false;
+	for (i = 0; i < x->n_devices && i < IOVAB_HWPT_DEVICES; i++)
+		if (strcmp(x->devices[i], y->devices[i]))
+			return false;
+	/* where nothing but its number tells an HWPT from others, that must do */
+	return x->device[0] || x->n_devices || x->hwpt == y->hwpt;
 }
 
 static void add_migrations(struct side *side, const struct study_row *row, double *sum, size_t *n)
@@ -330,20 +339,16 @@ static void write_figure(FILE *out, const struct quantity *q, const struct compa
 
 static void write_pair(FILE *out, const struct pair *p, const struct diff_options *o)
 {
-	char name[TEXT_ESCAPED_LEN];
+	char name[COLUMNS_CELL_LEN];
 	size_t i;
 
-	if (!p->row) {
-		fprintf(out, "all devices\n");
+	if (p->row) {
+		columns__find("device")->format(name, sizeof(name), p->row, COLUMNS_TOTAL, o->charset);
+		fprintf(out, "%s%s%s\n", name, p->row->implementation == IOVAB_IMPL_REFERENCE ?
+			"  reference implementation" : "",
+			!p->b.there ? "  only in A" : !p->a.there ? "  only in B" : "");
 	} else {
-		text__escape_field(name, sizeof(name), p->row->device, o->charset);
-		if (name[0] || !p->row->hwpt)
-			fprintf(out, "%s%s", name[0] ? name : "device unknown",
-				p->row->implementation == IOVAB_IMPL_REFERENCE ?
-				"  reference implementation" : "");
-		else
-			fprintf(out, "hwpt %u", p->row->hwpt);
-		fprintf(out, "%s\n", !p->b.there ? "  only in A" : !p->a.there ? "  only in B" : "");
+		fprintf(out, "all devices\n");
 	}
 	for (i = 0; p->a.there && p->b.there && i < N_QUANTITIES; i++)
 		write_figure(out, &quantities[i], &p->figures[i], o);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "columns.h"
 #include "flow.h"
 #include "plain.h"
 #include "summary.h"
@@ -40,6 +41,13 @@ static void put_red(const struct page *p, bool on)
 {
 	if (p->o->colour)
 		fputs(on ? "\033[1;31m" : "\033[0m", p->out);
+}
+
+/* What the table calls a row. @buf: COLUMNS_CELL_LEN bytes. */
+static const char *row_name(const struct page *p, char *buf, const struct iovab_row *row)
+{
+	columns__find("device")->format(buf, COLUMNS_CELL_LEN, row, COLUMNS_TOTAL, p->o->charset);
+	return buf;
 }
 
 static struct flow flow(const struct page *p, unsigned int indent)
@@ -94,17 +102,15 @@ static void write_lost_row(const struct page *p, const struct iovab_row *row)
 {
 	const struct iovab_value *fig = row->total.fig;
 	struct iovab_value lost = fig[IOVAB_FIG_LOST_BYTES], stray = fig[IOVAB_FIG_STRAY_BITS];
-	char name[TEXT_ESCAPED_LEN], a[IOVAB_UNITS_LEN], b[IOVAB_UNITS_LEN];
+	char name[COLUMNS_CELL_LEN], a[IOVAB_UNITS_LEN], b[IOVAB_UNITS_LEN];
 	struct flow f = flow(p, 2);
 
 	if ((lost.state != IOVAB_VALUE_KNOWN || !lost.v) &&
 	    (stray.state != IOVAB_VALUE_KNOWN || !stray.v))
 		return;
-	text__escape_field(name, sizeof(name), row->device, p->o->charset);
 	flow__words(&f, "LOST: %s marked %s of which no bit reached the bitmap, and %s bits were "
 		    "written outside of it: the destination's memory may be wrong.",
-		    name[0] ? name : "an unknown device",
-		    units__value(a, sizeof(a), lost, UNITS_BYTES, p->o->charset),
+		    row_name(p, name, row), units__value(a, sizeof(a), lost, UNITS_BYTES, p->o->charset),
 		    units__value(b, sizeof(b), stray, UNITS_COUNT, p->o->charset));
 	flow__end(&f);
 }
@@ -328,7 +334,7 @@ static void write_worst(const struct page *p)
 	const struct study *s = p->study;
 	const struct iovab_row *worst = NULL;
 	struct iovab_ratio most = { IOVAB_VALUE_KNOWN, 0 };
-	char name[TEXT_ESCAPED_LEN], rate[IOVAB_UNITS_LEN];
+	char name[COLUMNS_CELL_LEN], rate[IOVAB_UNITS_LEN];
 	struct flow f = flow(p, 0);
 	size_t i, j;
 
@@ -346,9 +352,8 @@ static void write_worst(const struct page *p)
 	}
 	if (!worst)
 		return;
-	text__escape_field(name, sizeof(name), worst->device, p->o->charset);
-	flow__words(&f, "Hardest to converge: %s of pid %u, %s.",
-		    name[0] ? name : "an unknown device", worst->pid, rate_text(rate, most));
+	flow__words(&f, "Hardest to converge: %s of pid %u, %s.", row_name(p, name, worst),
+		    worst->pid, rate_text(rate, most));
 	flow__end(&f);
 	fputc('\n', p->out);
 }

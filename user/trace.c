@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "columns.h"
 #include "model.h"
 #include "text.h"
 #include "trace.pb-c.h"
@@ -214,12 +215,10 @@ static __u64 counter_uuid(const struct device *d, unsigned int counter)
 
 static void name_device(struct device *d, const struct iovab_row *row)
 {
-	char device[TEXT_ESCAPED_LEN], vm[TEXT_ESCAPED_LEN];
+	char device[COLUMNS_CELL_LEN], vm[TEXT_ESCAPED_LEN];
 
-	text__escape_field(device, sizeof(device), row->device, TEXT_UTF8);
+	columns__find("device")->format(device, sizeof(device), row, COLUMNS_TOTAL, TEXT_UTF8);
 	text__escape_field(vm, sizeof(vm), row->vm, TEXT_UTF8);
-	if (!device[0])
-		snprintf(device, sizeof(device), row->hwpt ? "hwpt %u" : "device unknown", row->hwpt);
 	snprintf(d->name, sizeof(d->name), "%.300s%s%.300s  pid %u", device, vm[0] ? "  VM " : "", vm,
 		 row->pid);
 }

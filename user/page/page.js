@@ -61,7 +61,8 @@ function add(parent, tag, text, className)
 
 function nameOf(device)
 {
-	return device.device || (device.hwpt ? "hwpt " + device.hwpt : "device unknown");
+	return device.device || (device.hwpt ? "hwpt " + device.hwpt : "device unknown") +
+		(device.devices && device.devices.length ? ` (${device.devices.join(", ")})` : "");
 }
 
 function addTable(parent, titles, rows)
@@ -396,6 +397,9 @@ function writeWrong(app)
 	for (const d of study.devices)
 		if (d.total.lost_bytes || d.total.stray_bits)
 			lines.push(`${nameOf(d)} marked ${bytes(d.total.lost_bytes)} of which no bit reached the bitmap, and ${count(d.total.stray_bits)} bits were written outside of it: the destination's memory may be wrong.`);
+	for (const d of study.devices)
+		if (d.total.wild_marks)
+			lines.push(`${nameOf(d)}: for ${count(d.total.wild_marks)} marks the kernel set bits that are not theirs.`);
 	if (study.events_lost)
 		lines.push(`${count(study.events_lost)} events were lost: totals are too small.`);
 	for (const [name, n] of Object.entries(study.devices.length ? study.devices[0].losses : {}))
