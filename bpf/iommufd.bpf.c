@@ -244,23 +244,49 @@ static __always_inline void handle_request(struct iommufd_ucmd *ucmd)
 	bpf_map_update_elem(&hwpts, &key, list, BPF_ANY);
 }
 
-SEC("fentry/iommufd_hwpt_get_dirty_bitmap")
-int iommufd_entry(__u64 *ctx)
+static __always_inline void handle_entry(__u64 ucmd)
 {
-	__u64 now = bpf_ktime_get_ns(), ucmd = 0;
+	__u64 now = bpf_ktime_get_ns();
 
-	bpf_get_func_arg(ctx, 0, &ucmd);
 	handle_request((void *)ucmd);
 	cost_add(now);
-	return 0;
 }
 
-SEC("fexit/iommufd_hwpt_get_dirty_bitmap")
-int iommufd_exit(__u64 *ctx)
+static __always_inline void handle_exit(void)
 {
 	__u64 now = bpf_ktime_get_ns();
 
 	caller_leave();
 	cost_add(now);
+}
+
+SEC("?fentry/iommufd_hwpt_get_dirty_bitmap")
+int iommufd_entry(__u64 *ctx)
+{
+	__u64 ucmd = 0;
+
+	bpf_get_func_arg(ctx, 0, &ucmd);
+	handle_entry(ucmd);
+	return 0;
+}
+
+SEC("?fexit/iommufd_hwpt_get_dirty_bitmap")
+int iommufd_exit(__u64 *ctx)
+{
+	handle_exit();
+	return 0;
+}
+
+SEC("?kprobe/iommufd_hwpt_get_dirty_bitmap")
+int iommufd_entry_kprobe(struct pt_regs *ctx)
+{
+	handle_entry(PT_REGS_PARM1(ctx));
+	return 0;
+}
+
+SEC("?kretprobe/iommufd_hwpt_get_dirty_bitmap")
+int iommufd_exit_kprobe(struct pt_regs *ctx)
+{
+	handle_exit();
 	return 0;
 }

@@ -3,9 +3,11 @@
  * The programs: where each signal of the facility is taken from the kernel.
  *
  * A program decides which event this is and hands it on; what the event means
- * stands in the header of its noun. Programs are off by default (SEC "?..."):
- * user/session.c switches on those whose function exists and that the tier
- * needs, and attaches the ones that open a report last, so that whatever they
+ * stands in the header of its noun. Each signal has a program for a trampoline
+ * (trampolines.h) and one for a kprobe (kprobes.h), where the kernel has no
+ * trampolines or no type information for the function. Programs are off by default
+ * (SEC "?..."): user/session.c switches on those whose function exists and that the
+ * tier needs, and attaches the ones that open a report last, so that whatever they
  * begin the others will see the rest of.
  *
  *   alloc, pin     iova_bitmap_get    entry: a report or its next window begins
@@ -19,17 +21,21 @@
  *   free           iova_bitmap_free   entry: the last window and the report end
  *
  * Device, HWPT and phase come from the clients' ioctls: vfio.bpf.c, iommufd.bpf.c.
- *
- * Arguments are read with bpf_get_func_arg where the verifier of older kernels
- * would refuse the pointer type.
  */
 #include "report.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 now)
+/* A pin begins. One that began before and was not seen to end was missed at its exit. */
+static __always_inline void pin_begun(struct report *r)
 {
-	__u64 key = key_of(obj);
+	if (r->pin_start_ns)
+		count(&losses.pins_unowned);
+	r->pin_start_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 key, __u64 now)
+{
 	struct report *r;
 	int n;
 
@@ -46,7 +52,7 @@ static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 now)
 	if (!r)
 		return;
 	window_end(n, r, SCAN_PIN_ENTRY);
-	r->pin_start_ns = bpf_ktime_get_ns();
+	pin_begun(r);
 }
 
 /* A pin of @npages from @addr on ended; @npages <= 0: it failed. */
@@ -82,9 +88,9 @@ static __always_inline void alloc_will_fail(__u32 n, const struct report *r)
 	bpf_map_update_elem(&failing_allocs, &thread, &f, BPF_ANY);
 }
 
-static __always_inline void handle_pin_exit(struct iova_bitmap *obj, int err, __u64 now)
+static __always_inline void handle_pin_exit(struct iova_bitmap *obj, __u64 key, int err, __u64 now)
 {
-	int n = slot_find(key_of(obj));
+	int n = slot_find(key);
 	struct report *r;
 
 	if (n < 0)
@@ -129,20 +135,11 @@ static __always_inline void handle_alloc_exit(__u64 obj, __u64 now)
 		report_begin((struct iova_bitmap *)obj, key_of_number(obj), now);
 }
 
-/*
- * The report whose array of pages is argument @arg of a function of the memory
- * manager, or -1. Most calls are somebody else's, and while no report is in
- * flight all of them are.
- */
-static __always_inline int find_by_pages(__u64 *ctx, __u32 arg)
+/* The report whose array of pages is @pages, or -1. Most calls are somebody else's. */
+static __always_inline int find_by_pages(__u64 pages)
 {
-	__u64 pages = 0;
-	__u32 *n;
+	__u32 *n = bpf_map_lookup_elem(&page_arrays, &pages);
 
-	if (!reports_in_flight)
-		return -1;
-	bpf_get_func_arg(ctx, arg, &pages);
-	n = bpf_map_lookup_elem(&page_arrays, &pages);
 	return n ? *n : -1;
 }
 
@@ -152,7 +149,7 @@ static __always_inline void handle_gup_entry(int n)
 
 	/* the window before was unpinned before */
 	if (r)
-		r->pin_start_ns = bpf_ktime_get_ns();
+		pin_begun(r);
 }
 
 static __always_inline void handle_gup_exit(int n, __u64 addr, long npages, __u64 now)
@@ -171,9 +168,9 @@ static __always_inline void handle_unpin(int n)
 		window_end(n, r, SCAN_UNPIN);
 }
 
-static __always_inline void handle_for_each_entry(const void *obj, __u64 fn)
+static __always_inline void handle_for_each_entry(__u64 key, __u64 fn)
 {
-	int n = slot_find(key_of(obj));
+	int n = slot_find(key);
 	struct report *r;
 
 	if (n < 0)
@@ -183,9 +180,9 @@ static __always_inline void handle_for_each_entry(const void *obj, __u64 fn)
 		report_identify(r, slot_at(n), fn);
 }
 
-static __always_inline void handle_for_each_exit(const void *obj, int err)
+static __always_inline void handle_for_each_exit(__u64 key, int err)
 {
-	int n = slot_find(key_of(obj));
+	int n = slot_find(key);
 	struct report *r;
 
 	if (n < 0)
@@ -196,10 +193,9 @@ static __always_inline void handle_for_each_exit(const void *obj, int err)
 }
 
 /* What is not the commonest: kept apart so that the commonest saves no register. */
-static __noinline int set_rest(__u64 *ctx)
+static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 {
-	__u64 iova = ctx[1], length = ctx[2];
-	int n = slot_find(key_of((void *)ctx[0]));
+	int n = slot_find(key);
 	struct iovab_slot *s;
 	struct report *r;
 
@@ -214,19 +210,18 @@ static __noinline int set_rest(__u64 *ctx)
 	return 0;
 }
 
-static __always_inline int handle_set(__u64 *ctx)
+static __always_inline int handle_set(__u64 key, __u64 iova, __u64 length)
 {
-	__u64 key = key_of((void *)ctx[0]);
 	struct iovab_slot *s = slot_at(slot_home(key));
 
-	if (s->key == key && mark_in_series(s, ctx[1], ctx[2]))
+	if (s->key == key && mark_in_series(s, iova, length))
 		return 0;
-	return set_rest(ctx);
+	return set_rest(key, iova, length);
 }
 
-static __always_inline void handle_free(const void *obj, __u64 now)
+static __always_inline void handle_free(__u64 key, __u64 now)
 {
-	int n = slot_find(key_of(obj));
+	int n = slot_find(key);
 	struct iovab_slot *s;
 	struct report *r;
 	__u64 own_ns;
@@ -240,6 +235,8 @@ static __always_inline void handle_free(const void *obj, __u64 now)
 	r = report_at(n);
 	if (!r)
 		return;
+	if (r->pin_start_ns)
+		count(&losses.pins_unowned);
 	/* the last scan comes after the report's end: its time is not to be taken off */
 	own_ns = r->own_ns;
 	window_end(n, r, SCAN_FREE);
@@ -247,116 +244,5 @@ static __always_inline void handle_free(const void *obj, __u64 now)
 	report_end(n, r, s, now);
 }
 
-SEC("?fentry/iova_bitmap_get")
-int pin_entry(__u64 *ctx)
-{
-	__u64 now = bpf_ktime_get_ns();
-
-	handle_pin_entry((void *)ctx[0], now);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fexit/iova_bitmap_get")
-int pin_exit(__u64 *ctx)
-{
-	__u64 now = bpf_ktime_get_ns(), ret = 0;
-
-	bpf_get_func_ret(ctx, &ret);
-	handle_pin_exit((void *)ctx[0], ret, now);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fexit/iova_bitmap_alloc")
-int alloc_exit(__u64 *ctx)
-{
-	__u64 now = bpf_ktime_get_ns(), ret = 0;
-
-	bpf_get_func_ret(ctx, &ret);
-	handle_alloc_exit(ret, now);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fentry/pin_user_pages_fast")
-int gup_entry(__u64 *ctx)
-{
-	int n = find_by_pages(ctx, 3);
-	__u64 now;
-
-	if (n < 0)
-		return 0;
-	now = bpf_ktime_get_ns();
-	handle_gup_entry(n);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fexit/pin_user_pages_fast")
-int gup_exit(__u64 *ctx)
-{
-	int n = find_by_pages(ctx, 3);
-	__u64 now, start = 0, ret = 0;
-
-	if (n < 0)
-		return 0;
-	now = bpf_ktime_get_ns();
-	bpf_get_func_arg(ctx, 0, &start);
-	bpf_get_func_ret(ctx, &ret);
-	handle_gup_exit(n, start, (int)ret, now);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fentry/unpin_user_pages")
-int unpin_entry(__u64 *ctx)
-{
-	int n = find_by_pages(ctx, 0);
-	__u64 now;
-
-	if (n < 0)
-		return 0;
-	now = bpf_ktime_get_ns();
-	handle_unpin(n);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fentry/iova_bitmap_for_each")
-int for_each_entry(__u64 *ctx)
-{
-	__u64 now = bpf_ktime_get_ns(), fn = 0;
-
-	bpf_get_func_arg(ctx, 2, &fn);
-	handle_for_each_entry((void *)ctx[0], fn);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fexit/iova_bitmap_for_each")
-int for_each_exit(__u64 *ctx)
-{
-	__u64 now = bpf_ktime_get_ns(), ret = 0;
-
-	bpf_get_func_ret(ctx, &ret);
-	handle_for_each_exit((void *)ctx[0], ret);
-	cost_add(now);
-	return 0;
-}
-
-SEC("?fentry/iova_bitmap_set")
-int set_entry(__u64 *ctx)
-{
-	return handle_set(ctx);
-}
-
-SEC("?fentry/iova_bitmap_free")
-int free_entry(__u64 *ctx)
-{
-	__u64 now = bpf_ktime_get_ns();
-
-	handle_free((void *)ctx[0], now);
-	cost_add(now);
-	return 0;
-}
+#include "trampolines.h"
+#include "kprobes.h"

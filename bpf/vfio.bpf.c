@@ -129,38 +129,22 @@ static __always_inline void handle_state(struct vfio_device *device, __u32 flags
 		state_learn(device, device_state);
 }
 
-SEC("fentry/vfio_device_fops_unl_ioctl")
-int vfio_ioctl_entry(__u64 *ctx)
+static __always_inline void handle_entry(__u64 file, __u64 arg)
 {
-	__u64 now, file = 0, cmd = 0, arg = 0;
+	__u64 now = bpf_ktime_get_ns();
 	struct request request;
 
-	bpf_get_func_arg(ctx, 1, &cmd);
-	if ((__u32)cmd != VFIO_DEVICE_FEATURE)
-		return 0;
-	now = bpf_ktime_get_ns();
-	bpf_get_func_arg(ctx, 0, &file);
-	bpf_get_func_arg(ctx, 2, &arg);
 	if (request_read(&request, arg) == VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT)
 		handle_report(device_of((void *)file));
 	cost_add(now);
-	return 0;
 }
 
-SEC("fexit/vfio_device_fops_unl_ioctl")
-int vfio_ioctl_exit(__u64 *ctx)
+static __always_inline void handle_exit(__u64 file, __u32 cmd, __u64 arg, long ret)
 {
-	__u64 now, file = 0, cmd = 0, arg = 0, ret = 0;
+	__u64 now = bpf_ktime_get_ns();
 	struct request request;
 
-	bpf_get_func_arg(ctx, 1, &cmd);
-	if ((__u32)cmd != VFIO_DEVICE_FEATURE && (__u32)cmd != VFIO_DEVICE_RESET)
-		return 0;
-	now = bpf_ktime_get_ns();
-	bpf_get_func_arg(ctx, 0, &file);
-	bpf_get_func_arg(ctx, 2, &arg);
-	bpf_get_func_ret(ctx, &ret);
-	if ((__u32)cmd == VFIO_DEVICE_RESET) {
+	if (cmd == VFIO_DEVICE_RESET) {
 		/* a device that was reset runs */
 		if (!ret)
 			state_learn(device_of((void *)file), VFIO_DEVICE_STATE_RUNNING);
@@ -173,5 +157,76 @@ int vfio_ioctl_exit(__u64 *ctx)
 			handle_state(device_of((void *)file), request.flags, arg, ret);
 	}
 	cost_add(now);
+}
+
+SEC("?fentry/vfio_device_fops_unl_ioctl")
+int vfio_ioctl_entry(__u64 *ctx)
+{
+	__u64 file = 0, cmd = 0, arg = 0;
+
+	bpf_get_func_arg(ctx, 1, &cmd);
+	if ((__u32)cmd != VFIO_DEVICE_FEATURE)
+		return 0;
+	bpf_get_func_arg(ctx, 0, &file);
+	bpf_get_func_arg(ctx, 2, &arg);
+	handle_entry(file, arg);
+	return 0;
+}
+
+SEC("?fexit/vfio_device_fops_unl_ioctl")
+int vfio_ioctl_exit(__u64 *ctx)
+{
+	__u64 file = 0, cmd = 0, arg = 0, ret = 0;
+
+	bpf_get_func_arg(ctx, 1, &cmd);
+	if ((__u32)cmd != VFIO_DEVICE_FEATURE && (__u32)cmd != VFIO_DEVICE_RESET)
+		return 0;
+	bpf_get_func_arg(ctx, 0, &file);
+	bpf_get_func_arg(ctx, 2, &arg);
+	bpf_get_func_ret(ctx, &ret);
+	handle_exit(file, cmd, arg, ret);
+	return 0;
+}
+
+/* A kprobe has no arguments at the exit: the entry keeps them for the thread. */
+struct call {
+	__u64 file;
+	__u64 arg;
+	__u32 cmd;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, IOVAB_MAX_REPORTS);
+	__type(key, __u64);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+SEC("?kprobe/vfio_device_fops_unl_ioctl")
+int vfio_ioctl_entry_kprobe(struct pt_regs *ctx)
+{
+	struct call c = { .file = PT_REGS_PARM1(ctx), .arg = PT_REGS_PARM3(ctx),
+			  .cmd = PT_REGS_PARM2(ctx) };
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	if (c.cmd != VFIO_DEVICE_FEATURE && c.cmd != VFIO_DEVICE_RESET)
+		return 0;
+	bpf_map_update_elem(&calls, &thread, &c, BPF_ANY);
+	if (c.cmd == VFIO_DEVICE_FEATURE)
+		handle_entry(c.file, c.arg);
+	return 0;
+}
+
+SEC("?kretprobe/vfio_device_fops_unl_ioctl")
+int vfio_ioctl_exit_kprobe(struct pt_regs *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct call *c = bpf_map_lookup_elem(&calls, &thread);
+
+	if (!c)
+		return 0;
+	handle_exit(c->file, c->cmd, c->arg, PT_REGS_RC(ctx));
+	bpf_map_delete_elem(&calls, &thread);
 	return 0;
 }

@@ -205,7 +205,7 @@ struct iovab_losses {
 	__u64 sources_full;	/* reports not counted: too many sources */
 	__u64 joined_late;	/* reports under way when the programs were attached */
 	__u64 marks_unowned;	/* marks of reports that are not followed */
-	__u64 pins_unowned;	/* pins of reports that are not followed */
+	__u64 pins_unowned;	/* pins of reports that are not followed, or without a seen end */
 	__u64 starts_full;	/* windows not told apart from repins: too many */
 	__u64 names_cut;	/* device names longer than IOVAB_DEVICE_LEN - 1 */
 	__u64 events_dropped;	/* events of windows and reports: the ring was full */

@@ -30,7 +30,7 @@
 #include "summary.h"
 
 struct options {
-	bool batch, json, help, version, verbose;
+	bool batch, json, help, version, verbose, kprobes;
 	unsigned long count;	/* outputs, 0: no end */
 	double interval_s;
 	enum iovab_tier tier;
@@ -68,6 +68,7 @@ SETTER(batch) { OPTS->batch = true; return 0; }
 SETTER(json) { OPTS->json = OPTS->batch = true; return 0; }
 SETTER(help) { OPTS->help = true; return 0; }
 SETTER(version) { OPTS->version = true; return 0; }
+SETTER(kprobes) { OPTS->kprobes = true; return 0; }
 SETTER(verbose) { OPTS->verbose = true; return 0; }
 SETTER(reverse) { OPTS->reverse = true; return 0; }
 SETTER(device) { OPTS->device = value; return 0; }
@@ -115,6 +116,7 @@ static const struct option_spec specs[] = {
 	{ "reverse", 'r', NULL, "the other way round", set_reverse },
 	{ "replay", 'R', "FILE", "show a recording of iovab record instead of this machine", set_replay },
 	{ "speed", 'S', "FACTOR", "show it so many times as fast (1)", set_speed },
+	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
 	{ "help", 'h', NULL, "print this and end", set_help },
 	{ "version", 'V', NULL, "print the version and end", set_version },
@@ -319,6 +321,7 @@ static int open_all(struct top *t, struct iovab_error *e)
 	struct session_options so = {
 		.tier = t->opts.tier,
 		.verbose = t->opts.verbose,
+		.kprobes = t->opts.kprobes,
 		.max_sources = t->opts.max_rows,
 	};
 	int err;

@@ -12,7 +12,7 @@
 #include "iovab.skel.h"
 #include "vfio.skel.h"
 
-#define MAX_LINKS 2		/* the programs of a client: enter and leave */
+#define MAX_LINKS 2		/* the programs of a client: at entry and exit of its ioctl */
 
 static const struct kind {
 	const char *name;
@@ -77,12 +77,28 @@ static int share_maps(struct bpf_object *obj, struct iovab_bpf *bpf)
 	return 0;
 }
 
+/* Each program is there for a trampoline and for a kprobe. */
+static bool is_wanted(const struct bpf_program *prog, bool kprobes)
+{
+	return (bpf_program__type(prog) == BPF_PROG_TYPE_KPROBE) == kprobes;
+}
+
+static void choose_programs(struct client *c, bool kprobes)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, c->obj)
+		bpf_program__set_autoload(prog, is_wanted(prog, kprobes));
+}
+
 /* Those that take the caller away again come last in the object, and are attached first. */
 static int attach_programs(struct client *c)
 {
 	struct bpf_program *prog = NULL;
 
 	while ((prog = bpf_object__prev_program(c->obj, prog))) {
+		if (bpf_program__fd(prog) < 0)
+			continue;
 		if (c->n_links == MAX_LINKS)
 			return -E2BIG;
 		c->links[c->n_links] = bpf_program__attach(prog);
@@ -93,7 +109,8 @@ static int attach_programs(struct client *c)
 	return 0;
 }
 
-static int client_attach(struct client *c, const struct kind *kind, struct iovab_bpf *bpf)
+static int client_attach(struct client *c, const struct kind *kind, bool kprobes,
+			 struct iovab_bpf *bpf)
 {
 	size_t size;
 	const void *elf = kind->elf(&size);
@@ -103,6 +120,7 @@ static int client_attach(struct client *c, const struct kind *kind, struct iovab
 	c->obj = bpf_object__open_mem(elf, size, NULL);
 	if (!c->obj)
 		return -errno;
+	choose_programs(c, kprobes);
 	err = share_maps(c->obj, bpf);
 	if (!err)
 		err = bpf_object__load(c->obj);
@@ -123,7 +141,9 @@ void clients__attach(struct clients *c, const struct features *f, struct iovab_b
 
 		if (!callback || c->client[i].tried)
 			continue;
-		err = client_attach(&c->client[i], &kinds[i], bpf);
+		err = client_attach(&c->client[i], &kinds[i], f->kprobes, bpf);
+		if (err && !f->kprobes)
+			err = client_attach(&c->client[i], &kinds[i], true, bpf);
 		if (err)
 			snprintf(c->error, sizeof(c->error),
 				 "what %s asks for cannot be seen: its reports are counted for an unknown device (%s; --verbose shows what the kernel said)",
@@ -163,7 +183,8 @@ __u64 clients__recursion_missed(const struct clients *c)
 			struct bpf_prog_info info = {};
 			__u32 len = sizeof(info);
 
-			if (!bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			if (bpf_program__fd(prog) >= 0 &&
+			    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
 				missed += info.recursion_misses;
 		}
 	}

@@ -197,27 +197,26 @@ static enum iovab_generation find_generation(const struct btf *btf)
 }
 
 /* Where each signal is taken, by generation. */
+#define HOOK(signal, function, how, tier) \
+	{ signal, function, false, FEATURES_NO_METHOD, how, IOVAB_TIER_##tier }
 static const struct features_hook eager_hooks[FEATURES_SIGNALS] = {
-	{ "alloc", "iova_bitmap_alloc", false, "fexit; begins with the first pin, inside it",
-	  IOVAB_TIER_WINDOWS },
-	{ "free", "iova_bitmap_free", false, "fentry", IOVAB_TIER_WINDOWS },
-	{ "for_each", "iova_bitmap_for_each", false, "fentry and fexit", IOVAB_TIER_WINDOWS },
-	{ "set", "iova_bitmap_set", false, "fentry", IOVAB_TIER_SETS },
-	{ "pin", "iova_bitmap_get", false, "fentry and fexit", IOVAB_TIER_WINDOWS },
-	{ "unpin", NULL, true, "none: it comes right before the next pin or the free",
-	  IOVAB_TIER_WINDOWS },
+	HOOK("alloc", "iova_bitmap_alloc", "at its exit; begins with the first pin, inside it", WINDOWS),
+	HOOK("free", "iova_bitmap_free", "at its entry", WINDOWS),
+	HOOK("for_each", "iova_bitmap_for_each", "at entry and exit", WINDOWS),
+	HOOK("set", "iova_bitmap_set", "at its entry", SETS),
+	HOOK("pin", "iova_bitmap_get", "at entry and exit", WINDOWS),
+	HOOK("unpin", NULL, "none: it comes right before the next pin or the free", WINDOWS),
 };
 
 static const struct features_hook lazy_hooks[FEATURES_SIGNALS] = {
-	{ "alloc", "iova_bitmap_alloc", false, "fexit", IOVAB_TIER_WINDOWS },
-	{ "free", "iova_bitmap_free", false, "fentry", IOVAB_TIER_WINDOWS },
-	{ "for_each", "iova_bitmap_for_each", false, "fentry and fexit", IOVAB_TIER_WINDOWS },
-	{ "set", "iova_bitmap_set", false, "fentry", IOVAB_TIER_SETS },
-	{ "pin", "pin_user_pages_fast", false, "fentry and fexit, if the pages are a report's",
-	  IOVAB_TIER_WINDOWS },
-	{ "unpin", "unpin_user_pages", false, "fentry, if the pages are a report's",
-	  IOVAB_TIER_WINDOWS },
+	HOOK("alloc", "iova_bitmap_alloc", "at its exit", WINDOWS),
+	HOOK("free", "iova_bitmap_free", "at its entry", WINDOWS),
+	HOOK("for_each", "iova_bitmap_for_each", "at entry and exit", WINDOWS),
+	HOOK("set", "iova_bitmap_set", "at its entry", SETS),
+	HOOK("pin", "pin_user_pages_fast", "at entry and exit, if the pages are a report's", WINDOWS),
+	HOOK("unpin", "unpin_user_pages", "at its entry, if the pages are a report's", WINDOWS),
 };
+#undef HOOK
 
 /* @vmlinux has the memory manager's functions, wherever the facility is. */
 static void find_hooks(struct features *f, const struct btf *btf, const struct btf *vmlinux)
@@ -226,10 +225,38 @@ static void find_hooks(struct features *f, const struct btf *btf, const struct b
 
 	memcpy(f->hooks, f->generation == IOVAB_LAZY ? lazy_hooks : eager_hooks,
 	       sizeof(f->hooks));
+	for (i = 0; i < FEATURES_SIGNALS; i++) {
+		struct features_hook *h = &f->hooks[i];
+
+		if (h->function && (has_func(btf, h->function) || has_func(vmlinux, h->function)))
+			h->method = FEATURES_TRAMPOLINE;
+		h->found = !h->function || h->method;
+	}
+}
+
+void features__use_kprobes(struct features *f)
+{
+	size_t i;
+
+	f->kprobes = true;
 	for (i = 0; i < FEATURES_SIGNALS; i++)
-		if (f->hooks[i].function)
-			f->hooks[i].found = has_func(btf, f->hooks[i].function) ||
-					    has_func(vmlinux, f->hooks[i].function);
+		if (f->hooks[i].method)
+			f->hooks[i].method = FEATURES_KPROBE;
+}
+
+/* A function without type information can be probed, if it is there. */
+static void take_symbol(struct features *f, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < FEATURES_SIGNALS; i++) {
+		struct features_hook *h = &f->hooks[i];
+
+		if (!h->function || h->method || strcmp(name, h->function))
+			continue;
+		h->method = FEATURES_KPROBE;
+		h->found = true;
+	}
 }
 
 void features__find_symbols(struct features *f)
@@ -257,6 +284,7 @@ void features__find_symbols(struct features *f)
 		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 			if (!strcmp(name, wanted[i].name))
 				*wanted[i].addr = addr;
+		take_symbol(f, name);
 	}
 	if (file)
 		fclose(file);

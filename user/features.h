@@ -24,10 +24,18 @@ enum features_signal {
 	FEATURES_SIGNALS
 };
 
+/* How the programs get to a function. */
+enum features_method {
+	FEATURES_NO_METHOD,	/* it is not there, or inlined */
+	FEATURES_TRAMPOLINE,	/* fentry and fexit */
+	FEATURES_KPROBE,	/* kprobe and kretprobe: dearer, needs the symbol alone */
+};
+
 struct features_hook {
 	const char *signal;	/* its name */
 	const char *function;	/* the kernel's; NULL: none is needed */
 	bool found;		/* true also if none is needed */
+	enum features_method method;
 	const char *how;	/* how it will be attached, or how one does without */
 	enum iovab_tier tier;	/* the lowest that needs it */
 };
@@ -41,6 +49,7 @@ struct features {
 	struct features_hook hooks[FEATURES_SIGNALS];
 	/* what each client hands to for_each: kernel addresses; 0: no such client */
 	__u64 vfio_callback, iommufd_callback;
+	bool kprobes;			/* for the clients' functions, too */
 	/* where the kernel keeps the addresses of its direct map and of its struct pages; 0: nowhere */
 	__u64 direct_map_var, page_map_var;
 	unsigned int client_modules;	/* that were there when these were looked up: bits */
@@ -69,6 +78,9 @@ bool features__client_came(const struct features *f);
 
 /* True once the module that may bring the facility is loaded. Cheap. */
 bool features__module_loaded(void);
+
+/* From now on kprobes wherever a function is there. */
+void features__use_kprobes(struct features *f);
 
 /* The highest tier whose hooks are all there; 0: none. */
 enum iovab_tier features__best_tier(const struct features *f);

@@ -131,13 +131,24 @@ static void put_order(json_t *scope, const struct iovab_figures *f, int *err)
 	put(scope, "order", o, err);
 }
 
+static const char *const lost_keys[IOVAB_LOST_REASONS] = {
+	[IOVAB_LOST_WINDOW] = "window_bytes",
+	[IOVAB_LOST_PIN] = "pin_bytes",
+	[IOVAB_LOST_BELOW] = "below_bytes",
+};
+
+static const char *const phase_keys[IOVAB_PHASES] = {
+	[IOVAB_PHASE_PRECOPY] = "precopy",
+	[IOVAB_PHASE_STOP_COPY] = "stop_copy",
+};
+
 static void put_lost_by(json_t *scope, const struct iovab_figures *f, int *err)
 {
 	json_t *o = json_object();
 	enum iovab_lost i;
 
 	for (i = 0; i < IOVAB_LOST_REASONS; i++)
-		put(o, model__lost_name(i), integer(f->lost_by[i]), err);
+		put(o, lost_keys[i], integer(f->lost_by[i]), err);
 	put(scope, "lost_by", o, err);
 }
 
@@ -150,12 +161,12 @@ static void put_phases(json_t *scope, const struct iovab_figures *f, int *err)
 	for (p = 0; p < IOVAB_PHASES; p++) {
 		json_t *o;
 
-		if (!model__phase_name(p))
+		if (!phase_keys[p])
 			continue;
 		o = json_object();
 		put(o, "reports", integer(f->phase_reports[p]), err);
 		put(o, "report_ns", integer(f->phase_ns[p]), err);
-		put(phases, model__phase_name(p), o, err);
+		put(phases, phase_keys[p], o, err);
 	}
 	put(scope, "phases", phases, err);
 }

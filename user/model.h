@@ -198,7 +198,6 @@ const char *model__client_name(enum iovab_client c);	/* NULL if unknown */
 const char *model__implementation_name(enum iovab_implementation i);
 const char *model__tier_name(enum iovab_tier t);
 const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
-const char *model__lost_name(enum iovab_lost reason);	/* the JSON contract's */
 const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
 
 /* The kinds of losses, in the order of struct iovab_losses. */

@@ -46,22 +46,18 @@ const char *model__phase_name(enum iovab_phase p)
 	}
 }
 
-static const struct {
-	const char *name, *text;
-} lost_reasons[IOVAB_LOST_REASONS] = {
-	[IOVAB_LOST_WINDOW] = { "window_bytes", "outside of the window that was pinned" },
-	[IOVAB_LOST_PIN] = { "pin_bytes", "the bitmap's memory could not be pinned" },
-	[IOVAB_LOST_BELOW] = { "below_bytes", "the mark began before the report's range" },
-};
-
-const char *model__lost_name(enum iovab_lost reason)
-{
-	return lost_reasons[reason].name;
-}
-
 const char *model__lost_text(enum iovab_lost reason)
 {
-	return lost_reasons[reason].text;
+	switch (reason) {
+	case IOVAB_LOST_WINDOW:
+		return "outside of the window that was pinned";
+	case IOVAB_LOST_PIN:
+		return "the bitmap's memory could not be pinned";
+	case IOVAB_LOST_BELOW:
+		return "the mark began before the report's range";
+	default:
+		return "?";
+	}
 }
 
 static const struct {

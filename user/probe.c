@@ -14,6 +14,17 @@ static const char *const tier_adds[] = {
 	[IOVAB_TIER_SETS] = "marked, redundant, lost, overshoot, stray bits, runs, order",
 };
 
+static const char *const method_text[] = {
+	[FEATURES_NO_METHOD] = "",
+	[FEATURES_TRAMPOLINE] = "trampoline ",
+	[FEATURES_KPROBE] = "kprobe (it has no type information) ",
+};
+
+static const char *const method_names[] = {
+	[FEATURES_TRAMPOLINE] = "trampoline",
+	[FEATURES_KPROBE] = "kprobe",
+};
+
 static const char *release(struct utsname *u)
 {
 	return uname(u) ? "?" : u->release;
@@ -26,7 +37,8 @@ static void write_hooks(FILE *out, const struct features *f)
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		const struct features_hook *h = &f->hooks[i];
 
-		fprintf(out, "%-10s %-22s %s\n", h->signal, h->function ? h->function : "-",
+		fprintf(out, "%-10s %-22s %s%s\n", h->signal, h->function ? h->function : "-",
+			method_text[h->method],
 			h->found ? h->how : "not in this kernel, or inlined: cannot be seen");
 	}
 }
@@ -52,9 +64,9 @@ int probe__write_text(FILE *out, const struct features *f)
 			features__describe(f->generation));
 		write_hooks(out, f);
 		fprintf(out, "client     %-22s %s\n", "vfio",
-			f->vfio_callback ? "reports of devices" : "not there, or its module is not loaded");
+			f->vfio_callback ? "reports of devices, and their phase" : "not there, or its module is not loaded");
 		fprintf(out, "client     %-22s %s\n", "iommufd", f->iommufd_callback ?
-			"reports of HWPTs; counted, not yet told apart by device" :
+			"reports of HWPTs, with the devices attached to them" :
 			"not there, or its module is not loaded");
 		write_tiers(out, f);
 	}
@@ -73,6 +85,8 @@ static json_t *json_hooks(const struct features *f)
 
 		if (h->function)
 			json_object_set_new(o, "function", json_string(h->function));
+		if (h->method)
+			json_object_set_new(o, "method", json_string(method_names[h->method]));
 		if (h->found)
 			json_object_set_new(o, "how", json_string(h->how));
 		json_array_append_new(list, o);

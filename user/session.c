@@ -28,38 +28,46 @@ struct session {
  * comes last, so that a report that was opened is seen to its end.
  */
 static const struct hook {
-	size_t program;		/* offset in struct iovab_bpf's progs */
-	enum iovab_tier tier;	/* the lowest that needs it */
+	size_t trampoline, kprobe;	/* offsets in struct iovab_bpf's progs */
+	enum features_signal signal;	/* whose function it is */
+	enum iovab_tier tier;		/* the lowest that needs it */
 	unsigned int generations;	/* the kernels that have it: bits */
 } hooks[] = {
 #define EAGER	(1U << IOVAB_EAGER)
 #define LAZY	(1U << IOVAB_LAZY)
-#define HOOK(name, tier, generations) \
-	{ offsetof(struct iovab_bpf, progs.name), IOVAB_TIER_##tier, generations }
-	HOOK(set_entry, SETS, EAGER | LAZY),
-	HOOK(free_entry, WINDOWS, EAGER | LAZY),
-	HOOK(for_each_exit, WINDOWS, EAGER | LAZY),
-	HOOK(for_each_entry, WINDOWS, EAGER | LAZY),
-	HOOK(unpin_entry, WINDOWS, LAZY),
-	HOOK(gup_exit, WINDOWS, LAZY),
-	HOOK(gup_entry, WINDOWS, LAZY),
-	HOOK(alloc_exit, WINDOWS, EAGER | LAZY),	/* opens on a lazy kernel */
-	HOOK(pin_exit, WINDOWS, EAGER),
-	HOOK(pin_entry, WINDOWS, EAGER),		/* opens on an eager one */
+#define HOOK(name, signal, tier, generations) \
+	{ offsetof(struct iovab_bpf, progs.name), offsetof(struct iovab_bpf, progs.name##_kprobe), \
+	  FEATURES_##signal, IOVAB_TIER_##tier, generations }
+	HOOK(set_entry, SET, SETS, EAGER | LAZY),
+	HOOK(free_entry, FREE, WINDOWS, EAGER | LAZY),
+	HOOK(for_each_exit, FOR_EACH, WINDOWS, EAGER | LAZY),
+	HOOK(for_each_entry, FOR_EACH, WINDOWS, EAGER | LAZY),
+	HOOK(unpin_entry, UNPIN, WINDOWS, LAZY),
+	HOOK(gup_exit, PIN, WINDOWS, LAZY),
+	HOOK(gup_entry, PIN, WINDOWS, LAZY),
+	HOOK(alloc_exit, ALLOC, WINDOWS, EAGER | LAZY),	/* opens on a lazy kernel */
+	HOOK(pin_exit, PIN, WINDOWS, EAGER),
+	HOOK(pin_entry, PIN, WINDOWS, EAGER),		/* opens on an eager one */
 #undef HOOK
 };
 
 #define N_HOOKS (sizeof(hooks) / sizeof(hooks[0]))
 _Static_assert(N_HOOKS <= MAX_HOOKS, "room for every link");
 
-static struct bpf_program *hook_program(const struct iovab_bpf *bpf, const struct hook *h)
-{
-	return *(struct bpf_program **)((char *)bpf + h->program);
-}
-
 static bool hook_wanted(const struct session *s, const struct hook *h)
 {
 	return s->opts.tier >= h->tier && h->generations & 1U << s->features.generation;
+}
+
+/* The program for one of the two ways. */
+static struct bpf_program *hook_program(const struct session *s, const struct hook *h, bool kprobe)
+{
+	return *(struct bpf_program **)((char *)s->bpf + (kprobe ? h->kprobe : h->trampoline));
+}
+
+static bool hook_by_kprobe(const struct session *s, const struct hook *h)
+{
+	return s->features.hooks[h->signal].method == FEATURES_KPROBE;
 }
 
 static bool verbose;
@@ -149,7 +157,7 @@ static int load(struct session *s, struct iovab_error *e)
 	if (s->opts.ring_bytes)
 		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
 	for (i = 0; i < N_HOOKS; i++)
-		bpf_program__set_autoload(hook_program(s->bpf, &hooks[i]),
+		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
 					  hook_wanted(s, &hooks[i]));
 	err = iovab_bpf__load(s->bpf);
 	return err ? fail(s, e, "load the BPF programs", err) : 0;
@@ -175,9 +183,38 @@ static void attach_clients(struct session *s)
 	clients__attach(s->clients, &s->features, s->bpf);
 }
 
-int session__attach(struct session *s, struct iovab_error *e)
+static int attach_hooks(struct session *s, struct iovab_error *e)
 {
 	size_t i;
+
+	for (i = 0; i < N_HOOKS; i++) {
+		struct bpf_program *prog = hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i]));
+		char what[96];
+
+		if (!hook_wanted(s, &hooks[i]))
+			continue;
+		s->links[s->n_links] = bpf_program__attach(prog);
+		if (!s->links[s->n_links]) {
+			snprintf(what, sizeof(what), "attach %s to %s", bpf_program__name(prog),
+				 bpf_program__section_name(prog) + 1);
+			return fail(s, e, what, -errno);
+		}
+		s->n_links++;
+	}
+	return 0;
+}
+
+static int load_and_attach(struct session *s, struct iovab_error *e)
+{
+	if (load(s, e))
+		return -1;
+	attach_clients(s);
+	return attach_hooks(s, e);
+}
+
+int session__attach(struct session *s, struct iovab_error *e)
+{
+	struct iovab_error again = {};
 
 	if (s->n_links)
 		return 0;
@@ -191,23 +228,17 @@ int session__attach(struct session *s, struct iovab_error *e)
 	}
 	if (features__best_tier(&s->features) < s->opts.tier)
 		return refuse_tier(s, e);
-	if (load(s, e))
+	if (s->opts.kprobes)
+		features__use_kprobes(&s->features);
+	if (!load_and_attach(s, e))
+		return 0;
+	if (s->features.kprobes || e->code != IOVAB_EXIT_NO_BPF)
 		return -1;
-	attach_clients(s);
-	for (i = 0; i < N_HOOKS; i++) {
-		struct bpf_program *prog = hook_program(s->bpf, &hooks[i]);
-		char what[96];
-
-		if (!hook_wanted(s, &hooks[i]))
-			continue;
-		s->links[s->n_links] = bpf_program__attach(prog);
-		if (!s->links[s->n_links]) {
-			snprintf(what, sizeof(what), "attach %s to %s", bpf_program__name(prog),
-				 bpf_program__section_name(prog) + 1);
-			return fail(s, e, what, -errno);
-		}
-		s->n_links++;
-	}
+	/* an architecture without trampolines, or one of them is taken: the other way */
+	features__use_kprobes(&s->features);
+	if (load_and_attach(s, &again))
+		return -1;
+	*e = (struct iovab_error){};
 	return 0;
 }
 

@@ -15,7 +15,7 @@ COUNTERS = {
 		    "pages_pinned", "pin_failures"),
 	"density": ("windows_clean", "scan_skipped", "dirty_bytes"),
 	"sets": ("set_calls", "marked_bytes", "redundant_bytes", "lost_bytes", "overshoot_bytes",
-		 "stray_bits"),
+		 "stray_bits", "empty_marks", "wild_marks"),
 }
 
 # The keys of a scope, in the order of the contract, with the lowest tier that has them.

@@ -22,6 +22,7 @@ PARTS = {
 	"hang": (("hang", "test_hang", 2),),
 	"life": (("probe", "test_probe", None), ("start", "test_start", None),
 		 ("hwpt", "test_hwpt", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
+		 ("kprobe", "test_kprobe", 2),
 		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 		 ("screen", "test_screen", None), ("place", "test_places", None),
 		 ("record", "test_record", 2)),

@@ -3,6 +3,7 @@
 
 import re
 import signal
+import threading
 import time
 
 import client
@@ -142,6 +143,38 @@ def two_devices_one_process(case):
 		row = rows[result["device"], result["pid"]]
 		expected.check(case, row)
 		expect.check_lossless(case, row)
+
+
+def report_and_unmap(number, length, steps, delay_s):
+	"""The bitmap is taken away while the device takes its time before its first mark."""
+	memory = client.Bitmap(length // client.PAGE)
+	device = client.Client(number)
+	device.start(length, client.PAGE)
+	harness.write(harness.engine(number, "step"), steps)
+	calls = harness.truth(number)["calls"]
+	thread = threading.Thread(target=lambda: (time.sleep(delay_s), memory.remove(0, memory.pages_of(
+		length // client.PAGE, 0))))
+	thread.start()
+	error = device.report(length, client.PAGE, memory.address)
+	thread.join()
+	return error, harness.truth(number)["calls"] - calls
+
+
+@test
+def bitmap_unmapped_while_it_is_pinned(case):
+	"""User space cannot read it any more, but its pages are there until they are unpinned."""
+	if rule.lazy():
+		raise harness.Skip("nothing is pinned on this kernel while the device takes its time")
+	if "vmemmap_base" not in harness.read("/proc/kallsyms"):
+		raise harness.Skip("this kernel does not say where its struct pages are")
+	client.set_engine(0, pattern="sequential", fault_delay_ms=1500)
+	top = harness.Top(case, "sets")
+	pid, (error, calls) = client.in_child(case, report_and_unmap, 0, 64 * M, 100, 0.5)
+	case.equal("error and calls", (error, calls), (0, 1))
+	total = top.finish()[harness.device_name(0), pid]["total"]
+	for name, value in {"scan_skipped": 0, "dirty_bytes": 100 * client.PAGE, "windows_clean": 0,
+			    "marked_bytes": 100 * client.PAGE, "redundant_bytes": 0}.items():
+		case.equal(name, total.get(name), value)
 
 
 @test

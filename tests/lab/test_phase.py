@@ -19,9 +19,9 @@ def rounds_and_the_last_one(case):
 	top = harness.Top(case, "windows")
 	result = harness.migrate(case, 0, "--length", M, "--rounds", 4, "--step", 3)
 	row = top.finish()[result["device"], result["pid"]]
-	case.equal("reports by phase", phases(row), {"precopy": 4, "stop-copy": 1})
+	case.equal("reports by phase", phases(row), {"precopy": 4, "stop_copy": 1})
 	case.equal("phase", row.get("phase"), "stop-copy")
-	stopped = row["total"]["phases"]["stop-copy"]["report_ns"]
+	stopped = row["total"]["phases"]["stop_copy"]["report_ns"]
 	case.check(0 < stopped <= result["report_ns"]["stop_copy"],
 		   f"downtime: {stopped} ns, the client saw {result['report_ns']['stop_copy']}")
 	everything = sum(phase["report_ns"] for phase in row["total"]["phases"].values())
@@ -37,12 +37,12 @@ def unknown_until_seen(case):
 	top = harness.Top(case, "windows", delay=0.2)
 	row = harness.wait_until(lambda: next((line for line in top.lines() if line["total"]["reports"] > 2),
 					      None), "reports")
-	case.equal("reports by phase", phases(row), {"precopy": 0, "stop-copy": 0})
+	case.equal("reports by phase", phases(row), {"precopy": 0, "stop_copy": 0})
 	case.check("phase" not in row, f"phase: {row.get('phase')}")
 	worker.end(2)
 	row = top.finish()[harness.device_name(0), worker.pid]
 	# it stops its device before the last round, and that is seen
-	case.equal("reports by phase at the end", phases(row), {"precopy": 0, "stop-copy": 1})
+	case.equal("reports by phase at the end", phases(row), {"precopy": 0, "stop_copy": 1})
 
 
 @test
@@ -55,4 +55,4 @@ def two_devices_two_phases(case):
 	for result, rounds in ((results[0], 2), (results[1], 2), (again, 1)):
 		case.equal(f"reports of {result['device']}, pid {result['pid']}",
 			   phases(rows[result["device"], result["pid"]]),
-			   {"precopy": rounds, "stop-copy": 1})
+			   {"precopy": rounds, "stop_copy": 1})

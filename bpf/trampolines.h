@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The programs for trampolines (fentry, fexit): the cheapest way in, and at the
+ * exit all arguments are still there.
+ *
+ * Arguments are read with bpf_get_func_arg where the verifier of older kernels
+ * would refuse the pointer type.
+ */
+SEC("?fentry/iova_bitmap_get")
+int pin_entry(__u64 *ctx)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	handle_pin_entry((void *)ctx[0], key_of((void *)ctx[0]), now);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fexit/iova_bitmap_get")
+int pin_exit(__u64 *ctx)
+{
+	__u64 now = bpf_ktime_get_ns(), ret = 0;
+
+	bpf_get_func_ret(ctx, &ret);
+	handle_pin_exit((void *)ctx[0], key_of((void *)ctx[0]), ret, now);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fexit/iova_bitmap_alloc")
+int alloc_exit(__u64 *ctx)
+{
+	__u64 now = bpf_ktime_get_ns(), ret = 0;
+
+	bpf_get_func_ret(ctx, &ret);
+	handle_alloc_exit(ret, now);
+	cost_add(now);
+	return 0;
+}
+
+/* The report whose pages argument @arg is, or -1. While none is in flight nothing is looked up. */
+static __always_inline int find_by_pages_arg(__u64 *ctx, __u32 arg)
+{
+	__u64 pages = 0;
+
+	if (!reports_in_flight)
+		return -1;
+	bpf_get_func_arg(ctx, arg, &pages);
+	return find_by_pages(pages);
+}
+
+SEC("?fentry/pin_user_pages_fast")
+int gup_entry(__u64 *ctx)
+{
+	int n = find_by_pages_arg(ctx, 3);
+	__u64 now;
+
+	if (n < 0)
+		return 0;
+	now = bpf_ktime_get_ns();
+	handle_gup_entry(n);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fexit/pin_user_pages_fast")
+int gup_exit(__u64 *ctx)
+{
+	int n = find_by_pages_arg(ctx, 3);
+	__u64 now, start = 0, ret = 0;
+
+	if (n < 0)
+		return 0;
+	now = bpf_ktime_get_ns();
+	bpf_get_func_arg(ctx, 0, &start);
+	bpf_get_func_ret(ctx, &ret);
+	handle_gup_exit(n, start, (int)ret, now);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fentry/unpin_user_pages")
+int unpin_entry(__u64 *ctx)
+{
+	int n = find_by_pages_arg(ctx, 0);
+	__u64 now;
+
+	if (n < 0)
+		return 0;
+	now = bpf_ktime_get_ns();
+	handle_unpin(n);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fentry/iova_bitmap_for_each")
+int for_each_entry(__u64 *ctx)
+{
+	__u64 now = bpf_ktime_get_ns(), fn = 0;
+
+	bpf_get_func_arg(ctx, 2, &fn);
+	handle_for_each_entry(key_of((void *)ctx[0]), fn);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fexit/iova_bitmap_for_each")
+int for_each_exit(__u64 *ctx)
+{
+	__u64 now = bpf_ktime_get_ns(), ret = 0;
+
+	bpf_get_func_ret(ctx, &ret);
+	handle_for_each_exit(key_of((void *)ctx[0]), ret);
+	cost_add(now);
+	return 0;
+}
+
+SEC("?fentry/iova_bitmap_set")
+int set_entry(__u64 *ctx)
+{
+	return handle_set(key_of((void *)ctx[0]), ctx[1], ctx[2]);
+}
+
+SEC("?fentry/iova_bitmap_free")
+int free_entry(__u64 *ctx)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	handle_free(key_of((void *)ctx[0]), now);
+	cost_add(now);
+	return 0;
+}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The other way in: kprobes instead of trampolines. The figures are the same."""
+
+import client
+import expect
+import harness
+
+TESTS, test, suite = harness.registry()
+
+M, G = 1 << 20, 1 << 30
+
+
+def attached_kinds():
+	links = {item.get("prog_id") for item in harness.bpftool("link", "show")}
+	return {item["type"] for item in harness.bpftool("prog", "show") if item["id"] in links}
+
+
+@suite
+def each_tier(results):
+	for tier in expect.TIERS:
+		name = f"kprobe tier {tier}"
+		if not results.wanted(name):
+			continue
+		with results.case(name) as case:
+			top = harness.Top(case, tier, args=("--kprobes",))
+			case.equal("kinds of programs attached", attached_kinds(), {"kprobe"})
+			result = harness.migrate(case, 0, "--length", 70 * G, "--step", 500, "--rounds", 3,
+						 "--pattern", "sequential", "--order", "ascending",
+						 "--fault-redundant", 7, "--fault-cross", 0)
+			row = top.finish()[result["device"], result["pid"]]
+			expected = expect.Expected(tier)
+			expected.add_migrate(result, [(0, 70 * G)], 4)
+			expected.check(case, row)
+			expect.check_lossless(case, row)
+			case.equal("phase", row.get("phase"), "stop-copy")
+
+
+def report_unmapped(number):
+	memory = client.Bitmap(M // client.PAGE)
+	device = client.Client(number)
+	device.start(M, client.PAGE)
+	harness.write(harness.engine(number, "step"), 5)
+	memory.remove(0, 1)
+	return device.report(M, client.PAGE, memory.address)
+
+
+@test
+def a_pin_that_fails(case):
+	"""In alloc, or in set: the report ends, and what was lost is counted."""
+	client.set_engine(0, pattern="sequential")
+	top = harness.Top(case, "sets", args=("--kprobes",))
+	pid, error = client.in_child(case, report_unmapped, 0)
+	row = top.finish()[harness.device_name(0), pid]
+	total = row["total"]
+	case.equal("reports, errors", (total["reports"], total["report_errors"]), (1, int(error != 0)))
+	case.check(total["pin_failures"] > 0, f"pin_failures: {total['pin_failures']}")
+	lost = 0 if error else 5 * client.PAGE
+	case.equal("lost_by", total["lost_by"], {"window_bytes": 0, "pin_bytes": lost, "below_bytes": 0})
+	expect.check_quiet(case, row)
