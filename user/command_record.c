@@ -32,7 +32,7 @@ struct options {
 	enum iovab_tier tier;
 	double interval_s;
 	__u64 max_bytes;
-	bool quiet, verbose, help;
+	bool kprobes, quiet, verbose, help;
 };
 
 #define SETTER(name) \
@@ -42,6 +42,7 @@ struct options {
 SETTER(output) { OPTS->output = value; return 0; }
 SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
 SETTER(delay) { return options__seconds("delay", value, &OPTS->interval_s, e); }
+SETTER(kprobes) { OPTS->kprobes = true; return 0; }
 SETTER(quiet) { OPTS->quiet = true; return 0; }
 SETTER(verbose) { OPTS->verbose = true; return 0; }
 SETTER(help) { OPTS->help = true; return 0; }
@@ -60,6 +61,7 @@ static const struct option_spec specs[] = {
 	{ "tier", 't', "TIER", "windows, density or sets: what to measure, at what cost (density)", set_tier },
 	{ "delay", 'd', "SECONDS", "how often to write (1): what a crash loses at most", set_delay },
 	{ "max-size", 'S', "SIZE", "of the file (1G); beyond it the oldest detail goes, totals never", set_max_size },
+	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
 	{ "quiet", 'q', NULL, "show no progress", set_quiet },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
 	{ "help", 'h', NULL, "print this and end", set_help },
@@ -248,6 +250,7 @@ static int open_all(struct recording *r, struct iovab_error *e)
 	struct session_options so = {
 		.tier = r->opts.tier,
 		.want_events = true,
+		.kprobes = r->opts.kprobes,
 		.verbose = r->opts.verbose,
 		.ring_bytes = RING_BYTES,
 	};
