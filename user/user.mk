@@ -37,6 +37,6 @@ $(BUILD)/tools/%.o: tools/%.c
 
 $(BUILD)/iovabtop $(BUILD)/iovab: $(BUILD)/%: $(BUILD)/tools/%.o $(BUILD)/libiovab.a
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(lib_libs) -lelf -lz -lm -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(lib_libs) -lelf -lz -lm -o $@
 
 -include $(wildcard $(BUILD)/user/*.d $(BUILD)/tools/*.d)
