@@ -5,6 +5,7 @@ the live view beside it, and the mock's own account."""
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
 
@@ -182,6 +183,24 @@ def ends_with_its_command(case):
 	run = case.run("record", [IOVAB, "record", "-o", path, "--", "true"])
 	case.equal("status of record, its file is there", run.status, 1)
 	case.check("is there already" in run.err(), f"stderr: {run.err()!r}")
+
+
+@test
+def progress_on_a_terminal(case):
+	"""Elapsed, reports, windows, size and losses, in one line that is kept up to date."""
+	path = os.path.join(case.folder, "a.iovab")
+	command = f"{IOVAB} record -o {path} -d 0.3 -- {harness.MIGRATE} --device " \
+		  f"{harness.device_name(0)} --length {70 * G} --rounds 3 --step 500 --rate 0"
+	run = case.run("script", ["script", "-qec", command, "/dev/null"])
+	case.equal("status", run.status, 0)
+	told = [line for line in re.split(r"[\r\n]+", run.out()) if "events lost" in line]
+	case.check(len(told) > 1, f"told {len(told)} times: {run.out()[-300:]!r}")
+	case.check(re.search(r"^[\d.]+ m?s  4 reports  \d+ windows  [\d.]+ KiB  0 events lost", told[-1]),
+		   f"the last line: {told[-1]!r}")
+	for terminal in ([], ["-q"]):
+		run = case.run("record", [IOVAB, "record", *terminal, "-o", path + "2" + "q" * len(terminal),
+					  "--", "true"])
+		case.equal("stderr where there is no terminal", run.err(), "")
 
 
 @test
