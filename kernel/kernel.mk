@@ -3,14 +3,15 @@
 #
 #   make modules KHDR=/lib/modules/$(uname -r)/build
 #
-# builds build/kernel/<kernel release>/iovab_mock.ko. KHDR is the folder to hand
+# builds build/kernel/<kernel release>/iovab_mock.ko and iovab_ref.ko. KHDR is the folder to hand
 # to kbuild; by default it is that of the lab's kernel, which KERNEL chooses.
 # kbuild writes beside the sources, so they are copied first; a copy is renewed
 # only when its source is newer, so nothing is compiled twice. Packaged headers
 # have no vmlinux to make BTF from: then kbuild is not asked to.
 
 KERNEL_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
-KERNEL_SRCS := $(sort $(wildcard $(KERNEL_DIR)*.c $(KERNEL_DIR)*.h) $(KERNEL_DIR)Kbuild)
+KERNEL_SRCS := $(sort $(wildcard $(KERNEL_DIR)*.c $(KERNEL_DIR)*.h) $(KERNEL_DIR)Kbuild) \
+	       include/iovab_bitmap.h include/iovab_policy.h include/iovab_mock.h
 KERNEL_BUILD ?= build/kernel
 
 .PHONY: modules
@@ -24,6 +25,6 @@ modules:
 	out="$(abspath $(KERNEL_BUILD))/$$rel"; \
 	mkdir -p "$$out"; \
 	cp -pu $(KERNEL_SRCS) "$$out"; \
-	$(if $(V),,echo "  KMOD    $(KERNEL_BUILD)/$$rel/iovab_mock.ko";) \
+	$(if $(V),,echo "  KMOD    $(KERNEL_BUILD)/$$rel/";) \
 	$(MAKE) $(if $(V),V=1,-s) --no-print-directory -C "$$hdr" M="$$out" \
 		$$([ -e "$$hdr/vmlinux" ] || echo CONFIG_DEBUG_INFO_BTF_MODULES=) modules

@@ -45,7 +45,7 @@ void mock_bits__init(struct mock_bits *bits);
 void mock_bits__clear(struct mock_bits *bits);
 int mock_bits__set(struct mock_bits *bits, u64 granule, u64 count, u64 *newly);
 u64 mock_bits__count(struct mock_bits *bits, u64 first, u64 last);
-int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down,
+int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down, bool keep,
 		    mock_take_fn fn, void *ctx);
 
 /* mock_truth: what the device did, told by itself */
@@ -218,6 +218,9 @@ struct mock_engine {
 	struct mock_truth truth;
 	struct mock_script script;
 	struct mock_log log;
+
+	struct list_head shared;	/* both under mock_share's lock */
+	unsigned int users;
 };
 
 void mock_engine__init(struct mock_engine *engine, struct device *dev);
@@ -245,8 +248,24 @@ bool mock_memory__write(struct mock_engine *engine, const struct mock_settings *
 
 /* mock_marks: read and clear, with the order and the faults asked for */
 
+/* Where marks go: the kernel's bitmap, or another implementation's. */
+struct mock_sink {
+	void (*set)(void *object, u64 iova, u64 length);
+	void *object;
+	bool keep;		/* what is marked stays dirty */
+};
+
 int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
 		       struct iova_bitmap *bitmap);
+int mock_marks__report_to(struct mock_engine *engine, u64 iova, u64 length,
+			  const struct mock_sink *sink);
+
+/* mock_share: engines for other modules (mock_ref.c) */
+
+void mock_share__add(struct mock_engine *engine);
+void mock_share__remove(struct mock_engine *engine);
+struct mock_engine *mock_share__get(const char *device);
+void mock_share__put(struct mock_engine *engine);
 
 /* mock_pci: the PCI face */
 

@@ -172,9 +172,9 @@ static void word_runs(unsigned long taken, u64 granule, bool down, mock_take_fn 
 }
 
 static void chunk_take(struct chunk *chunk, unsigned long index, u64 first, u64 last,
-		       bool down, mock_take_fn fn, void *ctx)
+		       bool down, bool keep, mock_take_fn fn, void *ctx)
 {
-	unsigned long from, to, low, high, i, word;
+	unsigned long from, to, low, high, i, word, mask, taken;
 	u64 base = (u64)index * CHUNK_GRANULES;
 
 	chunk_clip(index, first, last, &from, &to);
@@ -182,17 +182,19 @@ static void chunk_take(struct chunk *chunk, unsigned long index, u64 first, u64 
 	high = to / BITS_PER_LONG;
 	for (i = 0; i <= high - low; i++) {
 		word = down ? high - i : low + i;
-		word_runs(word_take(&chunk->words[word], word_mask(word, from, to)),
-			  base + (u64)word * BITS_PER_LONG, down, fn, ctx);
+		mask = word_mask(word, from, to);
+		taken = keep ? atomic_long_read(&chunk->words[word]) & mask :
+			       word_take(&chunk->words[word], mask);
+		word_runs(taken, base + (u64)word * BITS_PER_LONG, down, fn, ctx);
 	}
 }
 
 /*
- * Takes all dirty granules from @first to @last out and hands them to @fn, in
- * ascending or descending order. Sleeps between chunks. -EINTR: the process is
+ * Takes all dirty granules from @first to @last out, or with @keep only looks at them,
+ * and hands them to @fn, in ascending or descending order. Sleeps between chunks. -EINTR: the process is
  * being killed; what was not handed out yet is still dirty.
  */
-int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down,
+int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down, bool keep,
 		    mock_take_fn fn, void *ctx)
 {
 	unsigned long low = first / CHUNK_GRANULES, high = last / CHUNK_GRANULES;
@@ -203,7 +205,7 @@ int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down,
 		xa_for_each_range(&bits->chunks, index, chunk, low, high) {
 			if (fatal_signal_pending(current))
 				return -EINTR;
-			chunk_take(chunk, index, first, last, false, fn, ctx);
+			chunk_take(chunk, index, first, last, false, keep, fn, ctx);
 			cond_resched();
 		}
 		return 0;
@@ -215,7 +217,7 @@ int mock_bits__take(struct mock_bits *bits, u64 first, u64 last, bool down,
 			continue;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		chunk_take(chunk, high - i, first, last, true, fn, ctx);
+		chunk_take(chunk, high - i, first, last, true, keep, fn, ctx);
 	}
 	return 0;
 }

@@ -34,11 +34,13 @@ void mock_engine__init(struct mock_engine *engine, struct device *dev)
 	mock_script__init(&engine->script);
 	mock_log__init(&engine->log, dev_name(dev));
 	INIT_DELAYED_WORK(&engine->rate_work, mock_pattern__rate_work);
+	mock_share__add(engine);
 }
 
 /* Stops logging if it is on. Nobody can reach @engine any more. */
 void mock_engine__destroy(struct mock_engine *engine)
 {
+	mock_share__remove(engine);
 	mock_engine__stop(engine);
 	cancel_delayed_work_sync(&engine->rate_work);
 	mock_log__destroy(&engine->log);

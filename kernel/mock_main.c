@@ -25,6 +25,7 @@
  *   mock_script     marks that user space dictates, however wrong
  *   mock_log        the marks that were set, in order
  *   mock_sysfs      .../iovab-mock.0/engine/, what each file takes and says
+ *   mock_share      engines for other modules: iovab_mock_ref.ko reads them, too
  *
  * Invariants: a page dirtied during a report is in that report or in a later
  * one; dirtied = handed out + pending + dropped at STOP; after `stop` was set,

@@ -44,7 +44,7 @@ struct mark {
 /* One call of log_read_and_clear. */
 struct call {
 	struct mock_engine *engine;
-	struct iova_bitmap *bitmap;
+	const struct mock_sink *sink;
 	struct mock_settings settings;
 	struct mock_counts counts;
 	u64 first, last;	/* the call's granules, inclusive */
@@ -67,7 +67,7 @@ static void set_bits(void *ctx, u64 iova, u64 length)
 	struct call *call = ctx;
 
 	mock_log__add(&call->engine->log, MOCK_LOG_MARK, iova, length);
-	iova_bitmap_set(call->bitmap, iova, length);
+	call->sink->set(call->sink->object, iova, length);
 }
 
 /* Sets one mark and counts it. */
@@ -109,6 +109,8 @@ static void give_back(struct call *call, unsigned long from)
 	u64 newly = 0, count = 0;
 	unsigned long i;
 
+	if (call->sink->keep)
+		return;
 	for (i = from; i < call->list_len; i++) {
 		mock_bits__set(&engine->bits, call->list[i].first, call->list[i].count, &newly);
 		count += call->list[i].count;
@@ -287,7 +289,7 @@ static int read_and_clear(struct call *call)
 	}
 	/* from here on marks are due, and set even when the walk ends early */
 	err = mock_bits__take(&call->engine->bits, call->first, call->last,
-			      call->down, join_run, call);
+			      call->down, call->sink->keep, join_run, call);
 	flush_run(call);
 	if (call->list)
 		flush_list(call);
@@ -296,14 +298,15 @@ static int read_and_clear(struct call *call)
 }
 
 /*
- * Marks what is dirty in @length bytes from @iova on, and makes it clean.
+ * Marks what is dirty in @length bytes from @iova on, and makes it clean if @sink does
+ * not say otherwise: then it is no call that the truth counts.
  * -EINVAL: logging is off, or the call does not begin and end on 4 KiB.
  * -ENOMEM: nothing was taken. -EINTR: killed; what was not marked is dirty still.
  */
-int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
-		       struct iova_bitmap *bitmap)
+int mock_marks__report_to(struct mock_engine *engine, u64 iova, u64 length,
+			  const struct mock_sink *sink)
 {
-	struct call call = { .engine = engine, .bitmap = bitmap };
+	struct call call = { .engine = engine, .sink = sink };
 	int err = -EINVAL;
 
 	mock_engine__get_settings(engine, &call.settings);
@@ -321,8 +324,23 @@ int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
 	mock_script__run(&engine->script, iova, iova + length - 1, set_bits, &call);
 	err = read_and_clear(&call);
 	call.counts.calls = 1;
-	mock_truth__add_call(&engine->truth, &call.counts);
+	if (!sink->keep)
+		mock_truth__add_call(&engine->truth, &call.counts);
 unlock:
 	up_read(&engine->sem);
 	return err;
+}
+
+static void set_kernels(void *bitmap, u64 iova, u64 length)
+{
+	iova_bitmap_set(bitmap, iova, length);
+}
+
+/* The same into the kernel's own bitmap. */
+int mock_marks__report(struct mock_engine *engine, u64 iova, u64 length,
+		       struct iova_bitmap *bitmap)
+{
+	const struct mock_sink sink = { .set = set_kernels, .object = bitmap };
+
+	return mock_marks__report_to(engine, iova, length, &sink);
 }

@@ -61,6 +61,7 @@ PARTS = (
 	Part("exact"),
 	Part("qemu", mem="3G", needs=qemu_client),
 	Part("cases"),
+	Part("reference"),
 	# each of its two reports that never return takes a CPU
 	Part("hang", cpus=3, lazy_only=True),
 	Part("refusal", refusal=True),

@@ -4,6 +4,7 @@
 #	make test-lab [KERNELS='stock ...'] [ONLY='word ...']	the lab's tests alone
 
 -include tests/unit.mk
+-include tests/ref.mk
 -include tests/screen.mk
 -include tests/docs.mk
 -include tests/record.mk

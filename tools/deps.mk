@@ -3,7 +3,7 @@
 # What must be installed before the targets that do all of their own set-up:
 # tools/deps/packages is the list.
 
-.PHONY: deps deps-demo deps-test
+.PHONY: deps deps-demo deps-test deps-bench
 deps:
 	@tools/deps/check build
 
@@ -12,3 +12,6 @@ deps-demo:
 
 deps-test:
 	@tools/deps/check build lab test
+
+deps-bench:
+	@tools/deps/check build lab bench

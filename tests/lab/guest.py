@@ -19,6 +19,7 @@ import harness
 PARTS = {
 	"exact": (("exact", "test_exact", 2),),
 	"cases": (("cases", "test_cases", 2),),
+	"reference": (("reference", "test_ref", 2),),
 	"hang": (("hang", "test_hang", 2),),
 	"life": (("probe", "test_probe", None), ("start", "test_start", None),
 		 ("hwpt", "test_hwpt", None), ("life", "test_life", 70), ("phase", "test_phase", 2),

@@ -371,6 +371,11 @@ def kernel_symbols():
 	return {line.split()[2] for line in read("/proc/kallsyms").splitlines()}
 
 
+def mount_debugfs():
+	if not os.listdir("/sys/kernel/debug"):
+		subprocess.run(["mount", "-t", "debugfs", "none", "/sys/kernel/debug"], check=True)
+
+
 def vmstat(*names):
 	write("/proc/sys/vm/stat_refresh", 1)	# what CPUs keep to themselves, too
 	values = dict(line.split() for line in read("/proc/vmstat").splitlines())

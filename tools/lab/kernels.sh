@@ -7,6 +7,7 @@
 #		image=	the file for QEMU's -kernel
 #		modules=	its lib/modules/RELEASE, empty when there is none
 #	kernels.sh headers KERNEL	prints the folder to hand to kbuild
+#	kernels.sh source ROLE		prints the linux-source package, a file (stock, lts, newest)
 #
 # A role's kernel comes from a Debian package that is downloaded, never
 # installed, and unpacked, or built (roles-built.sh), into a cache:
@@ -277,9 +278,11 @@ roles() {
 
 main() {
 	local part=${1-} kernel=${2-}
-	[ "$part" = image ] || [ "$part" = headers ] || die "usage: kernels.sh image|headers KERNEL"
+	[[ $part = @(image|headers|source) ]] || die "usage: kernels.sh image|headers|source KERNEL"
 	mkdir -p "$cache" || die "cannot write the cache $cache: set XDG_CACHE_HOME"
-	if is_role "$kernel"; then
+	if [ "$part" = source ]; then
+		source_of_role "$kernel"
+	elif is_role "$kernel"; then
 		"${part}_of_role" "$kernel"
 	elif [ -f "$kernel" ]; then
 		"${part}_of_path" "$kernel"

@@ -93,3 +93,23 @@ role_lts__kernel() {
 role_newest__kernel() {
 	built_kernel "$@"
 }
+
+# Of a role that is built, the package that it was or will be built from; stock's is not
+# otherwise needed.
+source_of_role() {
+	local package version
+	case $1 in
+	stock)
+		package=linux-source-6.1
+		version=$(source_candidate $package env)
+		;;
+	lts | newest)
+		IFS=_ read -r package version _ <<< "$(version "$1" kernel)"
+		;;
+	*)
+		die "there is no source of KERNEL='$1': it is neither stock, lts nor newest"
+		;;
+	esac
+	[ -n "$version" ] || die "apt does not know $package (apt-get update?)"
+	source_deb "$package" "$version" || die "cannot download $package $version"
+}
