@@ -18,7 +18,7 @@
 #include "study_text.h"
 #include "tables.h"
 
-static char folder[] = "/tmp/iovab-unit-XXXXXX";
+static char folder[] = P_tmpdir "/iovab-unit-XXXXXX";
 static char path[64];
 
 static int make_folder(void **state)
