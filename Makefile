@@ -35,7 +35,7 @@ say = @printf '  %-7s %s\n'
 endif
 
 # Asked once, and only for the goals that compile something
-libs_wanted := libbpf jansson ncursesw
+libs_wanted := libbpf jansson ncursesw sqlite3 libprotobuf-c
 lib_cflags = $(eval lib_cflags := $(shell $(PKG_CONFIG) --cflags $(libs_wanted)))$(lib_cflags)
 lib_libs = $(eval lib_libs := $(shell $(PKG_CONFIG) --libs $(libs_wanted)))$(lib_libs)
 
@@ -49,6 +49,7 @@ include tools/deps.mk
 include bpf/bpf.mk
 include user/user.mk
 include exporter/exporter.mk
+include user/page.mk
 include kernel/kernel.mk
 include tools/lab/lab.mk
 include tools/lab/migrate.mk

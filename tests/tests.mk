@@ -8,6 +8,7 @@
 -include tests/screen.mk
 -include tests/docs.mk
 -include tests/exporter.mk
+-include tests/record.mk
 
 .PHONY: test-lab
 test-lab: all

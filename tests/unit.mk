@@ -12,8 +12,9 @@ UNIT_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 # what is under test: nothing of it knows libbpf or the screen
-unit_user := model rows figures hist heat names text units columns flow plain summary json
-unit_objects := $(unit_user:%=$(UNIT_BUILD)/%.o) $(UNIT_BUILD)/fixture.o
+unit_user := model rows figures hist heat names text units columns flow plain summary json \
+	     array json_value error pack tables recording prune recorder untrusted replay rounds study study_text study_json
+unit_objects := $(unit_user:%=$(UNIT_BUILD)/%.o) $(UNIT_BUILD)/fixture.o $(UNIT_BUILD)/scene.o
 
 $(UNIT_BUILD)/%.o: user/%.c
 	$(say) CC $@
@@ -23,11 +24,16 @@ $(UNIT_BUILD)/%.o: user/%.c
 $(UNIT_BUILD)/%.o: tests/unit/%.c
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) $(UNIT_CFLAGS) -iquote tests/unit -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(USER_CFLAGS) $(UNIT_CFLAGS) -iquote tests/unit -iquote tests/record -MMD -MP -c $< -o $@
+
+$(UNIT_BUILD)/scene.o: tests/record/scene.c
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
 
 $(unit_tests:%=$(UNIT_BUILD)/%): $(UNIT_BUILD)/%: $(UNIT_BUILD)/%.o $(unit_objects)
 	$(say) LINK $@
-	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lm -o $@
+	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lsqlite3 -lm -o $@
 
 .PHONY: test-unit bench-model
 test-unit: $(unit_tests:%=$(UNIT_BUILD)/%)
@@ -36,7 +42,7 @@ test-unit: $(unit_tests:%=$(UNIT_BUILD)/%)
 $(UNIT_BUILD)/bench_model: tests/unit/bench_model.c $(unit_user:%=user/%.c)
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -O2 $^ -ljansson -lm -o $@
+	$(Q)$(CC) $(USER_CFLAGS) -O2 $^ -ljansson -lsqlite3 -lm -o $@
 
 bench-model: $(UNIT_BUILD)/bench_model
 	$(Q)$<

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command.h"
 #include "error.h"
 #include "features.h"
 #include "options.h"
@@ -64,6 +65,11 @@ static const struct command {
 	int (*run)(int argc, char **argv, struct iovab_error *e);
 } commands[] = {
 	{ "probe", "what this kernel offers: hooks, clients, tiers", run_probe },
+	{ "record", "record a migration into a file", command__record },
+	{ "report", "tell what a recording says", command__report },
+	{ "replay", "show a recording as iovabtop showed it live", command__replay },
+	{ "diff", "compare two recordings, figure by figure", command__diff },
+	{ "export", "write a recording as a trace for Perfetto", command__export },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

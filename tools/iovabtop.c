@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "collector.h"
@@ -26,6 +25,7 @@
 #include "model.h"
 #include "options.h"
 #include "plain.h"
+#include "replay.h"
 #include "session.h"
 #include "summary.h"
 
@@ -39,13 +39,18 @@ struct options {
 	unsigned long max_rows;
 	const struct column *sort;
 	bool reverse;
+	const char *replay;
+	double speed;
 };
 
 struct top {
 	struct options opts;
 	enum text_charset charset;
-	struct session *session;
+	struct session *session;	/* with its collector, or ... */
 	struct collector *collector;
+	struct replay *replay;		/* ... where the facts come from instead */
+	bool replayed;			/* to its end */
+	__u64 facts_ns;			/* the time of the last facts */
 	struct filter *filter;
 	struct model *model;
 	struct loop *loop;
@@ -70,6 +75,8 @@ SETTER(device) { OPTS->device = value; return 0; }
 SETTER(count) { return options__count("count", value, &OPTS->count, e); }
 SETTER(delay) { return options__seconds("delay", value, &OPTS->interval_s, e); }
 SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
+SETTER(replay) { OPTS->replay = value; return 0; }
+SETTER(speed) { return options__factor("speed", value, &OPTS->speed, e); }
 SETTER(pid) { return options__count("pid", value, &OPTS->pid, e); }
 
 SETTER(max_rows)
@@ -107,6 +114,8 @@ static const struct option_spec specs[] = {
 	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", set_max_rows },
 	{ "sort", 's', "COLUMN", "sort by this column", set_sort },
 	{ "reverse", 'r', NULL, "the other way round", set_reverse },
+	{ "replay", 'R', "FILE", "show a recording of iovab record instead of this machine", set_replay },
+	{ "speed", 'S', "FACTOR", "show it so many times as fast (1)", set_speed },
 	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
 	{ "help", 'h', NULL, "print this and end", set_help },
@@ -122,19 +131,7 @@ static void print_help(void)
 	options__print(specs, stdout);
 	printf("\nKeys on the screen: h shows them. Exit codes: 0 fine, 1 failure, 2 wrong option,\n"
 	       "3 not permitted, 4 no iova_bitmap in this kernel, 5 no BTF or BPF refused,\n"
-	       "6 terminal cannot show the table. More in iovabtop(8).\n");
-}
-
-static unsigned int output_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
-		return size.ws_col;
-	if (columns && atoi(columns) >= 40)
-		return atoi(columns);
-	return 132;
+	       "6 terminal cannot show the table, 7 iovab diff says worse. More in iovabtop(8).\n");
 }
 
 /* Tries to attach if that has not happened yet. -1 with @e set. */
@@ -142,7 +139,7 @@ static int attach(struct top *t, struct iovab_error *e)
 {
 	int ret;
 
-	if (session__attached(t->session))
+	if (t->replay || session__attached(t->session))
 		return 0;
 	ret = session__attach(t->session, e);
 	if (ret < 0)
@@ -158,6 +155,32 @@ static int attach(struct top *t, struct iovab_error *e)
 	return 0;
 }
 
+/* How long facts of a recording are shown: as long as those before them lasted. */
+static double replay_pause(struct top *t, __u64 now_ns)
+{
+	double seconds = t->facts_ns ? (double)(now_ns - t->facts_ns) / 1e9 : 1;
+
+	t->facts_ns = now_ns;
+	seconds /= t->opts.speed;
+	return seconds < 0.001 ? 0.001 : seconds;
+}
+
+/* The next facts of the recording. 1: there are no more, the last ones stay. */
+static int next_replayed(struct top *t, const struct iovab_facts **facts, struct iovab_error *e)
+{
+	int err;
+
+	*facts = replay__next(t->replay, e);
+	if (!*facts) {
+		t->replayed = true;
+		return e->code ? -1 : 1;
+	}
+	t->opts.interval_s = replay_pause(t, (*facts)->time_ns);
+	err = loop__start(t->loop, t->opts.interval_s);
+	return err ? error__set(e, IOVAB_EXIT_FAILURE, "cannot set the clock: %s",
+				strerror(-err)) : 0;
+}
+
 /* What works only in part is said once; not into a live screen. */
 static void warn(struct top *t)
 {
@@ -171,11 +194,19 @@ static void warn(struct top *t)
 
 static int collect(struct top *t, struct iovab_error *e)
 {
-	const struct iovab_facts *facts = collector__collect(t->collector, e);
+	const struct iovab_facts *facts = NULL;
+	int ret = 0;
 
+	if (t->replay)
+		ret = next_replayed(t, &facts, e);
+	else
+		facts = collector__collect(t->collector, e);
+	if (ret > 0)
+		return 0;
 	if (!facts)
 		return -1;
-	warn(t);
+	if (!t->replay)
+		warn(t);
 	facts = filter__apply(t->filter, facts);
 	if (facts)
 		t->snapshot = model__update(t->model, facts);
@@ -188,7 +219,7 @@ static int collect(struct top *t, struct iovab_error *e)
 static int show(struct top *t, struct iovab_error *e)
 {
 	struct plain_options plain = {
-		.width = output_width(),
+		.width = text__output_width(),
 		.charset = t->charset,
 		.scope = COLUMNS_TOTAL,
 		.sort = t->opts.sort,
@@ -214,6 +245,8 @@ static int one_interval(struct top *t, struct iovab_error *e)
 {
 	if (attach(t, e) || collect(t, e))
 		return -1;
+	if (t->replayed)
+		return t->live ? 0 : 1;
 	t->shown++;
 	return show(t, e);
 }
@@ -247,7 +280,7 @@ static int watch(struct top *t, struct iovab_error *e)
 					  strerror(-ret));
 		if (events.quit)
 			break;
-		if (events.tick)
+		if (events.tick && t->collector)
 			collector__drain(t->collector);
 		if (events.resized && t->live) {
 			live__resize(t->live);
@@ -297,13 +330,19 @@ static int open_all(struct top *t, struct iovab_error *e)
 	so.want_events = !t->opts.batch && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
 			 t->opts.tier >= IOVAB_TIER_DENSITY;
 	t->loop = loop__new();
-	t->session = session__new(&so, e);
-	if (!t->session)
-		return -1;
-	t->collector = collector__new(t->session);
+	if (t->opts.replay) {
+		t->replay = replay__open(t->opts.replay, e);
+		if (!t->replay)
+			return -1;
+	} else {
+		t->session = session__new(&so, e);
+		if (!t->session)
+			return -1;
+		t->collector = collector__new(t->session);
+	}
 	t->filter = filter__new(t->opts.device, t->opts.pid);
 	t->model = model__new();
-	if (!t->loop || !t->collector || !t->filter || !t->model)
+	if (!t->loop || (!t->collector && !t->replay) || !t->filter || !t->model)
 		return error__set(e, IOVAB_EXIT_FAILURE, "cannot start: %s", strerror(errno));
 	if (attach(t, e) || collect(t, e) || open_screen(t, e))
 		return -1;
@@ -317,6 +356,7 @@ static void close_all(struct top *t)
 	live__close(&t->live);
 	model__free(t->model);
 	filter__free(t->filter);
+	replay__close(t->replay);
 	collector__free(t->collector);
 	session__free(t->session);
 	loop__free(t->loop);
@@ -327,17 +367,18 @@ static int conclude(struct top *t, struct iovab_error *e)
 {
 	live__close(&t->live);
 	if (t->opts.json)
-		return t->opts.count && t->shown >= t->opts.count ? 0 : one_interval(t, e);
-	if (collect(t, e))
+		return t->replay || (t->opts.count && t->shown >= t->opts.count) ?
+		       0 : one_interval(t, e);
+	if (!t->replay && collect(t, e))
 		return -1;
-	summary__write(stdout, t->snapshot, output_width(), t->charset);
+	summary__write(stdout, t->snapshot, text__output_width(), t->charset);
 	return fflush(stdout) && errno != EPIPE ?
 		error__set(e, IOVAB_EXIT_FAILURE, "cannot write the output: %s", strerror(errno)) : 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct top t = { .opts = { .interval_s = 1, .tier = IOVAB_TIER_DENSITY } };
+	struct top t = { .opts = { .interval_s = 1, .tier = IOVAB_TIER_DENSITY, .speed = 1 } };
 	struct iovab_error e = {};
 	int err;
 

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "clients.h"
 #include "identity.h"
 #include "iovab.skel.h"
@@ -118,34 +119,18 @@ void collector__free(struct collector *c)
 	free(c);
 }
 
-/* Makes room for one element more of @size bytes in *array, which has room for *max. */
-static bool make_room(void *array, size_t n, size_t *max, size_t size)
-{
-	size_t larger = *max ? 2 * *max : 1024;
-	void **p = array, *more;
-
-	if (n < *max)
-		return true;
-	more = reallocarray(*p, larger, size);
-	if (!more)
-		return false;
-	*p = more;
-	*max = larger;
-	return true;
-}
-
 static int take_event(void *ctx, void *data, size_t size)
 {
 	struct collector *c = ctx;
 	__u32 kind = *(const __u32 *)data;
 
 	if (kind == IOVAB_EVENT_WINDOW && size >= sizeof(*c->windows)) {
-		if (make_room(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
+		if (array__grow(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
 			memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
 		else
 			c->events_dropped++;
 	} else if (kind == IOVAB_EVENT_REPORT && size >= sizeof(*c->reports)) {
-		if (make_room(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
+		if (array__grow(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
 			memcpy(&c->reports[c->n_reports++], data, sizeof(*c->reports));
 		else
 			c->events_dropped++;

@@ -17,6 +17,7 @@ enum iovab_exit {
 	IOVAB_EXIT_NO_FACILITY = 4,	/* this kernel has no iova_bitmap */
 	IOVAB_EXIT_NO_BPF = 5,		/* no BTF, or the kernel refuses the programs */
 	IOVAB_EXIT_TERMINAL = 6,	/* a terminal that cannot show the table */
+	IOVAB_EXIT_WORSE = 7,		/* iovab diff: the second recording is worse */
 };
 
 struct iovab_error {

@@ -429,3 +429,31 @@ int json__write(FILE *out, const struct iovab_snapshot *s)
 	free(c.line);
 	return err;
 }
+
+json_t *json__row(const struct iovab_snapshot *s, const struct iovab_row *row)
+{
+	struct common c = { .s = s, .time = time_string(&s->wall) };
+	json_t *o;
+	int err = 0;
+
+	c.losses = losses_object(&s->losses, &err);
+	c.cost = cost_object(s, &err);
+	o = line_object(&c, row, &err);
+	json_decref(c.time);
+	json_decref(c.losses);
+	json_decref(c.cost);
+	if (!err)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+json_t *json__string(const char *raw, size_t raw_size)
+{
+	return string(raw, raw_size);
+}
+
+json_t *json__time(const struct timespec *wall)
+{
+	return time_string(wall);
+}

@@ -3,6 +3,7 @@
 #ifndef IOVAB_JSON_H
 #define IOVAB_JSON_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "model.h"
@@ -13,5 +14,12 @@
  * has it. Returns 0, -ENOMEM, or -errno of the output.
  */
 int json__write(FILE *out, const struct iovab_snapshot *s);
+
+/* The object of one row of the snapshot; NULL: no memory. */
+json_t *json__row(const struct iovab_snapshot *s, const struct iovab_row *row);
+
+/* Bytes of a record as a string, and a time, as they are in such a line. */
+json_t *json__string(const char *raw, size_t raw_size);
+json_t *json__time(const struct timespec *wall);
 
 #endif /* IOVAB_JSON_H */

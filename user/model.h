@@ -105,6 +105,7 @@ struct iovab_heat {
 
 struct iovab_row {
 	__u32 id;			/* of the row, from 1 on; never given twice by a model */
+	__u32 source_id;		/* in the facts: stale rows may have the same one */
 	enum iovab_client client;
 	enum iovab_implementation implementation;
 	char device[IOVAB_DEVICE_LEN];	/* raw; "" unknown */
@@ -215,6 +216,7 @@ const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
 #define MODEL_LOSSES	(sizeof(struct iovab_losses) / sizeof(__u64))
 const char *model__loss_name(unsigned int i);
 __u64 model__loss(const struct iovab_losses *l, unsigned int i);
+void model__set_loss(struct iovab_losses *l, unsigned int i, __u64 v);
 /* True if it makes totals too small: it is part of events_lost. */
 bool model__loss_counts(unsigned int i);
 

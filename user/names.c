@@ -104,6 +104,11 @@ __u64 model__loss(const struct iovab_losses *l, unsigned int i)
 	return *(const __u64 *)((const char *)l + losses[i].offset);
 }
 
+void model__set_loss(struct iovab_losses *l, unsigned int i, __u64 v)
+{
+	*(__u64 *)((char *)l + losses[i].offset) = v;
+}
+
 bool model__loss_counts(unsigned int i)
 {
 	return losses[i].counts;

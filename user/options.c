@@ -56,8 +56,8 @@ int options__refuse_value(const char *name, const char *takes, const char *value
 	return error__set(e, IOVAB_EXIT_USAGE, "--%s takes %s, not '%.80s'", name, takes, safe);
 }
 
-int options__parse(const struct option_spec *specs, void *target, int argc, char **argv,
-		   struct iovab_error *e)
+int options__parse_words(const struct option_spec *specs, void *target, int argc, char **argv,
+			 int *first, struct iovab_error *e)
 {
 	struct option longs[MAX_OPTIONS + 1] = {};
 	char shorts[2 * MAX_OPTIONS + 2];
@@ -77,8 +77,19 @@ int options__parse(const struct option_spec *specs, void *target, int argc, char
 		if (specs[i].set(target, optarg, e))
 			return -1;
 	}
-	if (optind < argc)
-		return refuse(e, "unexpected word", argv[optind], "");
+	*first = optind;
+	return 0;
+}
+
+int options__parse(const struct option_spec *specs, void *target, int argc, char **argv,
+		   struct iovab_error *e)
+{
+	int first;
+
+	if (options__parse_words(specs, target, argc, argv, &first, e))
+		return -1;
+	if (first < argc)
+		return refuse(e, "unexpected word", argv[first], "");
 	return 0;
 }
 
@@ -111,6 +122,17 @@ int options__seconds(const char *name, const char *value, double *seconds,
 	return 0;
 }
 
+int options__factor(const char *name, const char *value, double *factor, struct iovab_error *e)
+{
+	char *end;
+
+	errno = 0;
+	*factor = strtod(value, &end);
+	if (errno || end == value || *end || !(*factor >= 0.001) || *factor > 1e6)
+		return options__refuse_value(name, "a factor from 0.001 to 1000000", value, e);
+	return 0;
+}
+
 int options__count(const char *name, const char *value, unsigned long *n,
 		   struct iovab_error *e)
 {
@@ -120,6 +142,23 @@ int options__count(const char *name, const char *value, unsigned long *n,
 	*n = strtoul(value, &end, 10);
 	if (errno || end == value || *end || value[0] == '-' || !*n || *n > 0x7fffffff)
 		return options__refuse_value(name, "a whole number from 1 on", value, e);
+	return 0;
+}
+
+int options__bytes(const char *name, const char *value, __u64 *bytes, struct iovab_error *e)
+{
+	static const char units[] = "KMG";
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(value, &end, 10);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (errno || end == value || value[0] == '-' || *bytes > 1ULL << 40 ||
+	    (*end && (!unit || end[1])))
+		return options__refuse_value(name, "a size like 512M or 4G", value, e);
+	if (unit)
+		*bytes <<= 10 * (unit - units + 1);
 	return 0;
 }
 

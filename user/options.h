@@ -26,6 +26,12 @@ struct option_spec {
  */
 int options__parse(const struct option_spec *specs, void *target, int argc, char **argv,
 		   struct iovab_error *e);
+/*
+ * The same for a program that takes words, too: they are at argv[*first] and
+ * behind it. "--" ends the options.
+ */
+int options__parse_words(const struct option_spec *specs, void *target, int argc, char **argv,
+			 int *first, struct iovab_error *e);
 
 /* The table as the middle part of a --help. */
 void options__print(const struct option_spec *specs, FILE *out);
@@ -33,8 +39,12 @@ void options__print(const struct option_spec *specs, FILE *out);
 /* Values. @name is the option's, for the error; -1 with @e set. */
 int options__seconds(const char *name, const char *value, double *seconds,
 		     struct iovab_error *e);
+/* How many times as fast: more than nothing. */
+int options__factor(const char *name, const char *value, double *factor, struct iovab_error *e);
 int options__count(const char *name, const char *value, unsigned long *count,
 		   struct iovab_error *e);
+/* Bytes, with K, M or G (of 1024) behind the number or without. */
+int options__bytes(const char *name, const char *value, __u64 *bytes, struct iovab_error *e);
 int options__tier(const char *name, const char *value, enum iovab_tier *tier,
 		  struct iovab_error *e);
 

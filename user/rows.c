@@ -136,6 +136,7 @@ static void set_devices(struct iovab_row *row, const struct iovab_hwpt *hwpt)
 
 static void set_identity(struct iovab_row *row, const struct iovab_source_fact *s)
 {
+	row->source_id = s->counters.id;
 	row->client = s->key.client;
 	row->implementation = s->key.implementation;
 	row->pid = s->key.pid;

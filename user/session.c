@@ -156,6 +156,8 @@ static int load(struct session *s, struct iovab_error *e)
 		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
+	if (s->opts.ring_bytes)
+		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
 					  hook_wanted(s, &hooks[i]));

@@ -370,7 +370,14 @@ static void write_device(struct flow *f, const struct iovab_row *row, enum iovab
 		write_order(f, t);
 		write_what_if(f, t);
 	}
-	fputc('\n', f->out);
+}
+
+void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier tier,
+			unsigned int width, enum text_charset cs)
+{
+	struct flow f = begin(out, width, cs);
+
+	write_device(&f, row, tier);
 }
 
 /* --- reports in trouble --- */
@@ -483,8 +490,10 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 	struct flow f = begin(out, width, cs);
 	size_t i;
 
-	for (i = 0; i < s->n_rows; i++)
+	for (i = 0; i < s->n_rows; i++) {
 		write_device(&f, &s->rows[i], s->tier);
+		fputc('\n', out);
+	}
 	if (s->rows_folded)
 		fprintf(out, "and %llu devices that are gone, no longer listed\n\n",
 			s->rows_folded);
@@ -492,4 +501,20 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 	plain__write_losses(out, s, width, cs);
 	write_answer(&f, s);
 	return ferror(out) ? -EIO : 0;
+}
+
+void summary__write_troubles(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			     enum text_charset cs)
+{
+	struct flow f = begin(out, width, cs);
+
+	write_troubles(&f, s);
+}
+
+void summary__write_answer(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			   enum text_charset cs)
+{
+	struct flow f = begin(out, width, cs);
+
+	write_answer(&f, s);
 }

@@ -16,4 +16,15 @@
 int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width,
 		   enum text_charset cs);
 
+/* The block of one device alone, without the empty line behind it. */
+void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier tier,
+			unsigned int width, enum text_charset cs);
+
+/* The reports in trouble alone; nothing if there were none. */
+void summary__write_troubles(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			     enum text_charset cs);
+/* The sentence alone. */
+void summary__write_answer(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			   enum text_charset cs);
+
 #endif /* IOVAB_SUMMARY_H */

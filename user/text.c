@@ -12,7 +12,10 @@
  */
 #include <langinfo.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "text.h"
@@ -20,6 +23,18 @@
 enum text_charset text__locale_charset(void)
 {
 	return strcmp(nl_langinfo(CODESET), "UTF-8") ? TEXT_ASCII : TEXT_UTF8;
+}
+
+unsigned int text__output_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
+		return size.ws_col;
+	if (columns && atoi(columns) >= 40)
+		return (unsigned int)atoi(columns);
+	return 132;
 }
 
 static bool is_continuation(unsigned char c)

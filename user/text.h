@@ -35,6 +35,9 @@ size_t text__escape(char *buf, size_t size, const char *raw, size_t raw_size,
 #define text__escape_field(buf, size, field, cs) \
 	text__escape((buf), (size), (field), sizeof(field), (cs))
 
+/* Cells of a line on stdout: the terminal's, else $COLUMNS, else 132. */
+unsigned int text__output_width(void);
+
 /* Cells that @text (escaped before) takes on a terminal. */
 size_t text__width(const char *text, enum text_charset cs);
 

@@ -8,6 +8,21 @@ $(BUILD)/user/%.o: user/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# The trace format, as C; only trace.c knows it
+PROTOC_C ?= protoc-c
+$(BUILD)/user/trace.pb-c.c: user/trace.proto
+	$(say) PROTOC $@
+	@mkdir -p $(@D)
+	$(Q)$(PROTOC_C) -Iuser --c_out=$(@D) $<
+
+$(BUILD)/user/trace.pb-c.o: $(BUILD)/user/trace.pb-c.c
+	$(say) CC $@
+	$(Q)$(CC) $(USER_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/user/trace.o: $(BUILD)/user/trace.pb-c.c
+$(BUILD)/user/trace.o: USER_CFLAGS += -iquote $(BUILD)/user
+user_objects += $(BUILD)/user/trace.pb-c.o
+
 # only these know the programs
 $(BUILD)/user/session.o $(BUILD)/user/clients.o $(BUILD)/user/collector.o: $(BPF_SKELETONS)
 
@@ -22,6 +37,6 @@ $(BUILD)/tools/%.o: tools/%.c
 
 $(BUILD)/iovabtop $(BUILD)/iovab: $(BUILD)/%: $(BUILD)/tools/%.o $(BUILD)/libiovab.a
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(lib_libs) -lelf -lz -lm -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(lib_libs) -lelf -lz -lm -o $@
 
 -include $(wildcard $(BUILD)/user/*.d $(BUILD)/tools/*.d)

@@ -27,14 +27,14 @@ SCOPE_KEYS = (
 	("density", "density"), ("set_calls", "sets"), ("marked_bytes", "sets"),
 	("redundant_bytes", "sets"), ("lost_bytes", "sets"), ("overshoot_bytes", "sets"),
 	("stray_bits", "sets"), ("empty_marks", "sets"), ("wild_marks", "sets"),
-	("density_histogram", "density"), ("phases", "windows"), ("lost_by", "sets"), ("run_pages", "sets"), ("order", "sets"),
-	("what_if", "sets"),
+	("density_histogram", "density"), ("phases", "windows"), ("lost_by", "sets"),
+	("run_pages", "sets"), ("order", "sets"), ("what_if", "sets"),
 )
 
 LINE_KEYS = ("schema", "time", "elapsed_s", "interval_s", "tier", "client", "device", "driver",
 	     "vfio", "devices", "devices_unlisted", "hwpt", "pid", "comm", "vm", "implementation",
-	     "range", "page_size", "total", "interval", "phase", "pages_pinned_now", "reports_in_flight", "oldest_report_s", "stale",
-	     "events_lost", "losses", "cost")
+	     "range", "page_size", "total", "interval", "phase", "pages_pinned_now",
+	     "reports_in_flight", "oldest_report_s", "stale", "events_lost", "losses", "cost")
 
 
 def includes(tier, other):

@@ -51,6 +51,7 @@ struct iovab_window_event *fixture__window(struct fixture *f, __u32 source_id, _
 
 	assert_true(f->facts.n_windows <= FIXTURE_MAX);
 	memset(w, 0, sizeof(*w));
+	w->kind = IOVAB_EVENT_WINDOW;
 	w->source_id = source_id;
 	w->iova = iova;
 	w->length = length;

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A recording of a run of migrate: every total in report and replay is that of
+the live view beside it, and the mock's own account."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sqlite3
+
+import expect
+import harness
+import rule
+
+TESTS, test, suite = harness.registry()
+
+M, G = 1 << 20, 1 << 30
+IOVAB = "build/iovab"
+
+
+def lines(run):
+	return [json.loads(line) for line in run.out().splitlines()]
+
+
+def by_owner(rows):
+	"""The newest object of each row."""
+	return {(row.get("device"), row["pid"]): row for row in rows}
+
+
+class Recorder(harness.Helper):
+	"""iovab record, attached when it is made."""
+
+	def __init__(self, case, tier, *args, command=()):
+		self.path = os.path.join(case.folder, f"{case.count}.iovab")
+		self.tier = tier
+		super().__init__(case, "record-" + tier,
+				 [IOVAB, "record", "-v", "-o", self.path, "-t", tier, "-d", "0.2", *args,
+				  *(["--", *command] if command else [])])
+		harness.wait_until(self.attached, self.name + " attaches")
+
+	def attached(self):
+		if not self.running() and "attached" not in self.err():
+			raise harness.Unmet(f"{self.name} ended: {self.err().strip()[-300:]}")
+		return "attached, tier " + self.tier in self.err()
+
+	def finish(self):
+		status = self.end(signal.SIGINT)
+		if status != 0:
+			raise harness.Unmet(f"{self.name} ended with {status}: {self.err()[-300:]}")
+
+
+def reported(case, path):
+	"""The devices as iovab report has them, and all that it says."""
+	run = case.run("report", [IOVAB, "report", "--json", path])
+	case.equal("status of report", run.status, 0)
+	told = json.loads(run.out())
+	return by_owner(told["devices"]), told
+
+
+def replayed(case, path):
+	"""The rows at the end of the recording, as iovab replay shows them."""
+	run = case.run("replay", [IOVAB, "replay", "--json", "--last", path])
+	case.equal("status of replay", run.status, 0)
+	return by_owner(lines(run))
+
+
+def without_clock(scope):
+	"""A latency's values are by each program's own clock; how many there are is not."""
+	def counted(key, value):
+		if key == "phases":
+			return {phase: figures["reports"] for phase, figures in value.items()}
+		return value["count"] if key.endswith("_ns") else value
+
+	return {key: counted(key, value) for key, value in scope.items()}
+
+
+def same_row(case, what, live, seen):
+	"""All that two programs can agree on: each has its own clock and its own cost."""
+	for key in live:
+		if key == "total":
+			case.equal(f"{what}: total", without_clock(seen[key]), without_clock(live[key]))
+		elif key not in ("time", "elapsed_s", "interval_s", "interval", "cost", "stale"):
+			case.equal(f"{what}: {key}", seen.get(key), live[key])
+
+
+def sums_of_events(path):
+	"""What the recorded reports add up to, by source."""
+	names = ("windows", "repins", "pages_pinned", "pin_failures", "windows_clean", "scan_skipped",
+		 "dirty_pages", "set_calls", "marked_pages", "lost_pages", "overshoot_pages",
+		 "stray_bits", "length")
+	sums = ", ".join(f"sum({name})" for name in names)
+	with contextlib.closing(sqlite3.connect(path)) as db:
+		reports = db.execute(f"SELECT device, pid, count(*), sum(windows > 0), {sums} FROM report "
+				     "JOIN source ON source.id = source_id GROUP BY source_id").fetchall()
+		windows = db.execute("SELECT device, pid, count(*), sum(pages_pinned), sum(dirty_pages), "
+				     "sum(scan_skipped), count(DISTINCT report) FROM window JOIN source ON "
+				     "source.id = source_id GROUP BY source_id").fetchall()
+	return ({(row[0], row[1]): dict(zip(("reports", "with_windows", *names), row[2:])) for row in reports},
+		{(row[0], row[1]): row[2:] for row in windows})
+
+
+def check_events(case, tier, path, rows):
+	"""Reports and windows, each in full, add up to the totals."""
+	reports, windows = sums_of_events(path)
+	for key, row in rows.items():
+		total, sums = row["total"], reports[key]
+		for name, figure in (("reports", "reports"), ("windows", "windows"), ("repins", "repins"),
+				     ("pages_pinned", "pages_pinned"), ("length", "range_bytes"),
+				     ("windows_clean", "windows_clean"), ("set_calls", "set_calls")):
+			case.equal(f"{tier}: sum of {name}", sums[name], total.get(figure, 0))
+		for name, figure in (("dirty_pages", "dirty_bytes"), ("marked_pages", "marked_bytes"),
+				     ("lost_pages", "lost_bytes")):
+			case.equal(f"{tier}: sum of {name}", sums[name] * row["page_size"],
+				   total.get(figure, 0))
+		scanned = tier != "windows"
+		case.equal(f"{tier}: windows", windows[key],
+			   (total["windows"], total["pages_pinned"], sums["dirty_pages"],
+			    0 if scanned else total["windows"], sums["with_windows"]))
+
+
+@test
+def totals_equal_the_live_ones_and_the_truth(case):
+	"""Two devices, two owners, all tiers: live, replay and report, to the last figure."""
+	for tier in expect.TIERS:
+		top = harness.Top(case, tier, delay=0.3)
+		recorder = Recorder(case, tier)
+		running = [harness.start_migrate(case, n, "--pattern", "random", "--rate", 20000,
+						 "--length", (70 + n) * G, "--rounds", 5,
+						 "--interval-ms", 50, "--fault-redundant", 3 * n,
+						 "--order", "ascending") for n in (0, 1)]
+		results = [harness.finish_migrate(helper)[0] for helper in running]
+		recorder.finish()
+		live = top.finish()
+		rows = replayed(case, recorder.path)
+		case.equal(f"{tier}: rows", sorted(rows), sorted(live))
+		for n, result in enumerate(results):
+			key = result["device"], result["pid"]
+			expected = expect.Expected(tier)
+			expected.add_migrate(result, [(0, (70 + n) * G)], 6)
+			expected.check(case, rows[key])
+			expect.check_lossless(case, rows[key])
+			same_row(case, f"{tier}: replay", live[key], rows[key])
+		check_events(case, tier, recorder.path, rows)
+		devices, told = reported(case, recorder.path)
+		case.equal(f"{tier}: ended", told["ended"], True)
+		for key, row in rows.items():
+			case.equal(f"{tier}: report's total", devices[key]["total"], row["total"])
+			rounds = [r for m in devices[key]["migrations"] for r in m["rounds"]]
+			case.equal(f"{tier}: rounds", len(rounds), 6)
+			if tier != "windows":
+				case.equal(f"{tier}: dirty of all rounds", sum(r["dirty_bytes"] for r in rounds),
+					   row["total"]["dirty_bytes"])
+
+
+@test
+def ends_with_its_command(case):
+	"""What the command does is recorded whole; how it ended is told; a wrong one leaves no file."""
+	path = os.path.join(case.folder, "a.iovab")
+	command = [harness.MIGRATE, "--device", harness.device_name(0), "--json", "--length", 70 * G,
+		   "--rounds", 3, "--step", 500, "--rate", 0, "--pattern", "random"]
+	before = harness.bpf_objects()
+	if rule.lazy():
+		harness.write(harness.log_file(0), harness.LOG_ROOM)
+	run = case.run("record", [IOVAB, "record", "-o", path, "-t", "sets", "--", *command])
+	case.equal("status", run.status, 0)
+	case.equal("stderr", run.err(), "")
+	result = json.loads(run.out())
+	if rule.lazy():
+		result["calls"] = harness.log_read(0)
+	row = replayed(case, path)[result["device"], result["pid"]]
+	expected = expect.Expected("sets")
+	expected.add_migrate(result, [(0, 70 * G)], 4)
+	expected.check(case, row)
+	expect.check_lossless(case, row)
+	harness.check_bpf_gone(case, before, "after recording")
+	run = case.run("record", [IOVAB, "record", "-o", path + "2", "--", "false"])
+	case.equal("status of record, its command failed", run.status, 0)
+	case.check("ended with status 1" in run.err(), f"stderr: {run.err()!r}")
+	run = case.run("record", [IOVAB, "record", "-o", path + "3", "--", "/no/such"])
+	case.equal("status of record, its command is not there", run.status, 1)
+	case.check(not os.path.exists(path + "3"), "a file is left")
+	run = case.run("record", [IOVAB, "record", "-o", path, "--", "true"])
+	case.equal("status of record, its file is there", run.status, 1)
+	case.check("is there already" in run.err(), f"stderr: {run.err()!r}")
+
+
+@test
+def progress_on_a_terminal(case):
+	"""Elapsed, reports, windows, size and losses, in one line that is kept up to date."""
+	path = os.path.join(case.folder, "a.iovab")
+	command = f"{IOVAB} record -o {path} -d 0.3 -- {harness.MIGRATE} --device " \
+		  f"{harness.device_name(0)} --length {70 * G} --rounds 3 --step 500 --rate 0"
+	run = case.run("script", ["script", "-qec", command, "/dev/null"])
+	case.equal("status", run.status, 0)
+	told = [line for line in re.split(r"[\r\n]+", run.out()) if "events lost" in line]
+	case.check(len(told) > 1, f"told {len(told)} times: {run.out()[-300:]!r}")
+	case.check(re.search(r"^[\d.]+ m?s  4 reports  \d+ windows  [\d.]+ KiB  0 events lost", told[-1]),
+		   f"the last line: {told[-1]!r}")
+	for terminal in ([], ["-q"]):
+		run = case.run("record", [IOVAB, "record", *terminal, "-o", path + "2" + "q" * len(terminal),
+					  "--", "true"])
+		case.equal("stderr where there is no terminal", run.err(), "")
+
+
+@test
+def killed_while_it_records(case):
+	"""kill -9: nothing stays in the kernel, and the file holds all but the last moment."""
+	before = harness.bpf_objects()
+	recorder = Recorder(case, "sets")
+	worker = harness.start_migrate(case, 0, "--length", 66 * G, "--pattern", "random", "--step", 200,
+				       "--forever", "--fault-delay-ms", 5, "--rate", 0)
+	key = harness.device_name(0), worker.pid
+
+	def reports():
+		row = replayed(case, recorder.path).get(key)
+		return row and row["total"]["reports"]
+
+	harness.wait_until(lambda: (reports() or 0) > 3, "reports are recorded")
+	seen = reports()
+	recorder.end(signal.SIGKILL)
+	worker.end(signal.SIGINT)
+	harness.check_bpf_gone(case, before, "after kill -9")
+	row = replayed(case, recorder.path)[key]
+	case.check(row["total"]["reports"] >= seen, f"{row['total']['reports']} reports, {seen} before")
+	check_events(case, "sets", recorder.path, {key: row})
+
+
+@test
+def keeps_up_with_many_short_reports(case):
+	"""Ten thousand in a row: each is in the file, and no event was lost."""
+	recorder = Recorder(case, "sets")
+	result = harness.migrate(case, 0, "--length", M, "--rounds", 9999, "--step", 3, "--rate", 0,
+				 "--fault-delay-ms", 0, "--pattern", "random")
+	recorder.finish()
+	rows = replayed(case, recorder.path)
+	row = rows[result["device"], result["pid"]]
+	expect.check_lossless(case, row)
+	case.equal("reports", row["total"]["reports"], 10000)
+	check_events(case, "sets", recorder.path, rows)

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "study.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "array.h"
+#include "heat.h"
+
+/* --- rows --- */
+
+static int add_row(struct study *s, __u32 row_id)
+{
+	struct study_row *row;
+
+	if (!array__grow(&s->rows, s->n_rows, &s->max_rows, sizeof(*s->rows)))
+		return -ENOMEM;
+	row = &s->rows[s->n_rows];
+	memset(row, 0, sizeof(*row));
+	row->row_id = row_id;
+	s->n_rows++;
+	return 0;
+}
+
+/* Rows come with ascending ids, so the new ones are at the end. */
+static int add_rows(struct study *s)
+{
+	__u32 known = s->n_rows ? s->rows[s->n_rows - 1].row_id : 0;
+	size_t i;
+
+	for (i = 0; i < s->last->n_rows; i++)
+		if (s->last->rows[i].id > known && add_row(s, s->last->rows[i].id))
+			return -ENOMEM;
+	return 0;
+}
+
+static struct study_row *find_row(const struct study *s, __u32 row_id)
+{
+	size_t low = 0, high = s->n_rows;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->rows[middle].row_id < row_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->n_rows && s->rows[low].row_id == row_id ? &s->rows[low] : NULL;
+}
+
+const struct study_row *study__row(const struct study *s, const struct iovab_row *row)
+{
+	return find_row(s, row->id);
+}
+
+/* The row that a source of the facts at hand is; the newest one of that id. */
+static struct study_row *row_of_source(const struct study *s, __u32 source_id)
+{
+	size_t i;
+
+	for (i = s->last->n_rows; source_id && i--;)
+		if (s->last->rows[i].source_id == source_id)
+			return find_row(s, s->last->rows[i].id);
+	return NULL;
+}
+
+/* --- time --- */
+
+/* Where @ns belongs; the row's bins are made when one is needed. NULL: no memory. */
+static struct study_bin *bin_at(const struct study *s, struct study_row *row, __u64 ns)
+{
+	__u64 bin;
+
+	if (!row->bins)
+		row->bins = calloc(s->n_bins, sizeof(*row->bins));
+	if (!row->bins)
+		return NULL;
+	if (ns < s->first_ns)
+		ns = s->first_ns;
+	bin = (ns - s->first_ns) / s->bin_ns;
+	return &row->bins[bin < s->n_bins ? bin : s->n_bins - 1];
+}
+
+static __u64 known(struct iovab_value v)
+{
+	return v.state == IOVAB_VALUE_KNOWN ? v.v : 0;
+}
+
+static void add_interval(struct study_bin *bin, const struct iovab_row *row, double seconds)
+{
+	const struct iovab_figures *f = &row->interval;
+
+	bin->seen = true;
+	bin->seconds += seconds;
+	bin->reports += known(f->fig[IOVAB_FIG_REPORTS]);
+	bin->windows += known(f->fig[IOVAB_FIG_WINDOWS]);
+	bin->windows_clean += known(f->fig[IOVAB_FIG_WINDOWS_CLEAN]);
+	bin->repins += known(f->fig[IOVAB_FIG_REPINS]);
+	bin->pages_pinned += known(f->fig[IOVAB_FIG_PAGES_PINNED]);
+	bin->dirty_bytes += known(f->fig[IOVAB_FIG_DIRTY_BYTES]);
+	bin->dirty_unknown |= f->fig[IOVAB_FIG_DIRTY_BYTES].state == IOVAB_VALUE_UNKNOWN;
+	if (f->report_ns.state == IOVAB_VALUE_KNOWN) {
+		bin->report_ns_sum += f->report_ns.sum;
+		if (f->report_ns.max > bin->report_ns_max)
+			bin->report_ns_max = f->report_ns.max;
+	}
+}
+
+static int add_intervals(struct study *s, const struct iovab_facts *facts)
+{
+	size_t i;
+
+	for (i = 0; i < s->last->n_rows; i++) {
+		const struct iovab_row *row = &s->last->rows[i];
+		struct study_row *to = row->has_interval ? find_row(s, row->id) : NULL;
+		/* a bin's last moment ends an interval that is inside */
+		struct study_bin *bin = to ? bin_at(s, to, facts->time_ns - 1) : NULL;
+
+		if (to && !bin)
+			return -ENOMEM;
+		if (bin)
+			add_interval(bin, row, s->last->interval_s);
+	}
+	return 0;
+}
+
+static int add_windows(struct study *s, const struct iovab_facts *facts)
+{
+	size_t i;
+
+	for (i = 0; i < facts->n_windows; i++) {
+		const struct iovab_window_event *w = &facts->windows[i];
+		struct study_row *row = w->scan_skipped ? NULL : row_of_source(s, w->source_id);
+		struct study_bin *bin;
+
+		if (!row)
+			continue;
+		bin = bin_at(s, row, w->end_ns);
+		if (bin && !bin->heat)
+			bin->heat = calloc(1, sizeof(*bin->heat));
+		if (!bin || !bin->heat)
+			return -ENOMEM;
+		heat__add(bin->heat, w);
+	}
+	return 0;
+}
+
+static int add_reports(struct study *s, const struct iovab_facts *facts)
+{
+	size_t i;
+
+	for (i = 0; i < facts->n_reports; i++) {
+		struct study_row *row = row_of_source(s, facts->reports[i].source_id);
+
+		if (row && rounds__add(&row->rounds, &facts->reports[i], facts->tier))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_facts(struct study *s, const struct iovab_facts *facts)
+{
+	s->last = model__update(s->model, facts);
+	if (!s->last || add_rows(s))
+		return -ENOMEM;
+	if (!s->n_moments++)
+		s->first_wall = facts->wall;
+	return add_intervals(s, facts) || add_windows(s, facts) || add_reports(s, facts) ? -ENOMEM : 0;
+}
+
+/* --- hot ranges --- */
+
+static void add_hot(struct study_row *row, const struct iovab_heat *h, unsigned int cell,
+		    double all)
+{
+	__u64 iova = h->iova + ((__u64)cell << h->cell_shift);
+	__u64 last = iova + ((1ULL << h->cell_shift) - 1);
+	struct study_hot *hot = &row->hot[row->n_hot];
+
+	if (row->n_hot && hot[-1].last + 1 == iova && hot[-1].last != ~0ULL) {
+		hot--;
+		hot->last = last;
+	} else if (row->n_hot < STUDY_HOT) {
+		*hot = (struct study_hot){ .iova = iova, .last = last };
+		row->n_hot++;
+	} else {
+		return;
+	}
+	hot->dirty_bytes += h->total_bytes[cell];
+	hot->share = (double)hot->dirty_bytes / all;
+}
+
+/* Neighbouring cells in each of which at least twice the mean was dirtied. */
+static void find_hot(struct study_row *row, const struct iovab_heat *h)
+{
+	double all = 0;
+	unsigned int i, cells = 0;
+
+	for (i = 0; i < IOVAB_CELLS && h->valid; i++) {
+		all += (double)h->total_bytes[i];
+		cells += h->seen_bytes[i] != 0;
+	}
+	for (i = 0; i < IOVAB_CELLS && cells && all > 0; i++)
+		if ((double)h->total_bytes[i] >= 2 * all / cells)
+			add_hot(row, h, i, all);
+}
+
+static int finish(struct study *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_rows; i++)
+		if (rounds__finish(&s->rows[i].rounds))
+			return -ENOMEM;
+	for (i = 0; i < s->last->n_rows; i++) {
+		struct study_row *row = find_row(s, s->last->rows[i].id);
+
+		if (row)
+			find_hot(row, &s->last->rows[i].heat);
+	}
+	return 0;
+}
+
+/* --- the whole --- */
+
+static void cut_time(struct study *s)
+{
+	__u64 span;
+	size_t n;
+
+	n = replay__span(s->replay, &s->first_ns, &s->last_ns);
+	span = s->last_ns - s->first_ns;
+	s->n_bins = n > STUDY_BINS ? STUDY_BINS : n > 1 ? n - 1 : 1;
+	s->bin_ns = span / s->n_bins + 1;
+}
+
+static int go_through(struct study *s, struct iovab_error *e)
+{
+	const struct iovab_facts *facts;
+	int err = 0;
+
+	cut_time(s);
+	while (!err && (facts = replay__next(s->replay, e)))
+		err = add_facts(s, facts);
+	if (!err && !e->code)
+		err = finish(s);
+	if (err)
+		return error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
+	return e->code ? -1 : 0;
+}
+
+struct study *study__new(const char *path, struct iovab_error *e)
+{
+	struct study *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
+		return NULL;
+	}
+	s->replay = replay__open(path, e);
+	if (!s->replay)
+		goto err;
+	s->about = replay__about(s->replay);
+	s->model = model__new();
+	if (!s->model) {
+		error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
+		goto err;
+	}
+	if (!go_through(s, e))
+		return s;
+err:
+	study__free(s);
+	return NULL;
+}
+
+void study__free(struct study *s)
+{
+	size_t i, b;
+
+	if (!s)
+		return;
+	for (i = 0; i < s->n_rows; i++) {
+		for (b = 0; s->rows[i].bins && b < s->n_bins; b++)
+			free(s->rows[i].bins[b].heat);
+		free(s->rows[i].bins);
+		rounds__free(&s->rows[i].rounds);
+	}
+	free(s->rows);
+	model__free(s->model);
+	replay__close(s->replay);
+	free(s);
+}
+
+bool study__has_loss(const struct study *s)
+{
+	const struct iovab_figures *sum = &s->last->sum;
+
+	return s->last->events_lost || s->about->moments_failed ||
+	       known(sum->fig[IOVAB_FIG_LOST_BYTES]) || known(sum->fig[IOVAB_FIG_STRAY_BITS]) ||
+	       known(sum->fig[IOVAB_FIG_WILD_MARKS]);
+}
