@@ -31,6 +31,8 @@
 #define IOVAB_TABLES_MAX	16
 #endif
 
+_Static_assert(IOVAB_TABLE_BYTES / IOVAB_WINDOW_BYTES < 32, "a table's windows fit a mask of 32 bits");
+
 /* When a bitmap's pages are pinned, and for how long. */
 enum iovab_policy_id {
 	IOVAB_POLICY_CACHED = 0,	/* the reference's own: what is marked, and kept */
