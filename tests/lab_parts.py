@@ -72,6 +72,7 @@ PARTS = (
 	Part("qemu", mem="3G", needs=qemu_client),
 	Part("cases"),
 	Part("reference"),
+	Part("exporter"),
 	# each of its two reports that never return takes a CPU
 	Part("hang", cpus=3, lazy_only=True),
 	Part("preempt", cmdline="preempt=full"),

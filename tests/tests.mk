@@ -7,6 +7,7 @@
 -include tests/ref.mk
 -include tests/screen.mk
 -include tests/docs.mk
+-include tests/exporter.mk
 
 .PHONY: test-lab
 test-lab: all

@@ -164,6 +164,25 @@ def check_rows(case, top, vm, account, reports):
 	return rows
 
 
+def check_phases(case, rows, precopy, migrations):
+	"""A round with the VM stopped for each migration that ended; its reports are downtime.
+
+	@precopy: reports while the device ran, as far as its state was set or asked for
+	after iovabtop was attached; of the others the phase is not known.
+	"""
+	stopped = SECTIONS * len(migrations)
+	downtime_ns = sum(state["downtime"] for state in migrations) * 1000000
+	for (device, _), row in rows.items():
+		phases = row["total"]["phases"]
+		case.equal(f"{device} reports by phase",
+			   {name: phase["reports"] for name, phase in phases.items()},
+			   {"precopy": precopy, "stop-copy": stopped})
+		case.equal(f"{device} phase", row.get("phase"), "stop-copy")
+		took = phases["stop-copy"]["report_ns"]
+		case.check(0 < took <= downtime_ns,
+			   f"{device} {took} ns in stop-copy reports, of {downtime_ns} ns of downtime")
+
+
 def check_row(case, row, gone, reports):
 	total, device = row["total"], row["device"]
 	for name, value in {"client": "vfio", "driver": "iovab-mock", "vm": "web-17",
@@ -185,16 +204,20 @@ def check_row(case, row, gone, reports):
 
 @ways
 def three_accounts_and_memory(case, iommufd):
-	"""Two devices in one QEMU; reports, dirty bytes and owner; no page differs."""
+	"""Two devices in one QEMU; reports, dirty bytes and owner; no page differs.
+
+	iovabtop is there before QEMU, which resets the devices: all phases are known.
+	"""
+	top = harness.Top(case, "sets")
 	with pair(case, iommufd) as vms:
 		account = Account()
-		top = harness.Top(case, "sets")
 		target, state = vms.move()
 		reports = state["ram"]["dirty-sync-count"] * SECTIONS
 		case.equal("reports in QEMU's trace", check_sections(case, vms.source), reports)
 		case.check(state["ram"]["dirty-sync-count"] >= 3, f"the test itself: {state}")
-		check_rows(case, top, vms.source, account, reports)
-		case.equal("pages that differ", differing(vms.source, target), [])
+		rows = check_rows(case, top, vms.source, account, reports)
+		check_phases(case, rows, reports - SECTIONS, [state])
+		case.equal("pages that differ, the first ones", differing(vms.source, target)[:5], [])
 
 
 @ways
@@ -223,8 +246,11 @@ def cancel_retry_resume(case, iommufd):
 		case.check(cancelled >= 3 * SECTIONS and not cancelled % SECTIONS,
 			   f"reports before the cancel: {cancelled}")
 		case.equal("reports in QEMU's trace", check_sections(case, source), reports)
-		check_rows(case, top, source, account, reports)
-		case.equal("pages that differ", differing(source, target), [])
+		rows = check_rows(case, top, source, account, reports)
+		# the state is set for the first time when the retried one stops the device
+		check_phases(case, rows, SECTIONS * (resumed["ram"]["dirty-sync-count"] - 1),
+			     [retried, resumed])
+		case.equal("pages that differ, the first ones", differing(source, target)[:5], [])
 
 
 @ways
