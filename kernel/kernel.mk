@@ -6,7 +6,9 @@
 # builds build/kernel/<kernel release>/iovab_mock.ko and iovab_ref.ko. KHDR is the folder to hand
 # to kbuild; by default it is that of the lab's kernel, which KERNEL chooses.
 # kbuild writes beside the sources, so they are copied first; a copy is renewed
-# only when its source is newer, so nothing is compiled twice. Packaged headers
+# only when its source is newer, so nothing is compiled twice. All is, when the
+# folder is another one: a kernel that was built anew may keep its release, but its
+# modules would not load. Packaged headers
 # have no vmlinux to make BTF from: then kbuild is not asked to.
 
 KERNEL_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
@@ -23,7 +25,9 @@ modules:
 	[ -n "$$rel" ] || { echo "modules: no kernel headers in '$$hdr'" \
 		"(include/generated/utsrelease.h is missing): set KHDR to the folder that kbuild needs" >&2; exit 1; }; \
 	out="$(abspath $(KERNEL_BUILD))/$$rel"; \
+	[ "$$(cat "$$out/.built-against" 2>/dev/null)" = "$$hdr" ] || rm -rf "$$out"; \
 	mkdir -p "$$out"; \
+	echo "$$hdr" > "$$out/.built-against"; \
 	cp -pu $(KERNEL_SRCS) "$$out"; \
 	$(if $(V),,echo "  KMOD    $(KERNEL_BUILD)/$$rel/";) \
 	$(MAKE) $(if $(V),V=1,-s) --no-print-directory -C "$$hdr" M="$$out" \

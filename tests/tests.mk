@@ -15,7 +15,7 @@ test-lab: all
 	$(Q)KERNELS='$(KERNELS)' tests/run lab $(ONLY)
 
 # The same part of the lab's tests that make test has, with 1,000 attachments instead
-# of 20: half an hour and more.
+# of 10: an hour and more.
 .PHONY: test-reattach
 test-reattach: all
 	$(Q)IOVAB_REATTACH=1000 TIMEOUT=7200 KERNELS='$(or $(KERNELS),stock)' tests/run lab reattach

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """iovabtop attached and detached again and again, while reports go on.
 
-IOVAB_REATTACH says how often (20); `make test-reattach` does it 1,000 times.
+IOVAB_REATTACH says how often (10); `make test-reattach` does it 1,000 times.
 """
 
 import os
@@ -12,7 +12,7 @@ import harness
 TESTS, test, suite = harness.registry()
 
 M = 1 << 20
-TIMES = int(os.environ.get("IOVAB_REATTACH") or 20)
+TIMES = int(os.environ.get("IOVAB_REATTACH") or 10)
 WARM = 5		# the kernel keeps some memory from the first ones
 
 # What a leak in the kernel would show in, KiB.
