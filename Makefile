@@ -48,6 +48,7 @@ USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOVAB_VERSION='"$(VERSION)"' \
 include tools/deps.mk
 include bpf/bpf.mk
 include user/user.mk
+include exporter/exporter.mk
 include kernel/kernel.mk
 include tools/lab/lab.mk
 include tools/lab/migrate.mk
@@ -70,6 +71,14 @@ install: all
 	install -D -m 0755 $(BUILD)/iovab $(DESTDIR)$(PREFIX)/sbin/iovab
 	install -D -m 0644 docs/iovabtop.8 $(DESTDIR)$(PREFIX)/share/man/man8/iovabtop.8
 	install -D -m 0644 docs/iovab.8 $(DESTDIR)$(PREFIX)/share/man/man8/iovab.8
+ifneq ($(exporter_program),)
+	install -D -m 0755 $(exporter_program) $(DESTDIR)$(PREFIX)/sbin/iovab-exporter
+	install -D -m 0644 docs/iovab-exporter.8 $(DESTDIR)$(PREFIX)/share/man/man8/iovab-exporter.8
+	install -D -m 0644 packaging/systemd/iovab-exporter.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/iovab-exporter.socket
+	sed 's,^ExecStart=/usr/sbin/,ExecStart=$(PREFIX)/sbin/,' packaging/systemd/iovab-exporter.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/iovab-exporter.service
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/iovab-exporter.service
+endif
 
 clean:
 	rm -rf $(BUILD)

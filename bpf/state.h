@@ -74,6 +74,7 @@ struct report {
 	__u64 pin_failures;
 	__u64 scan_skipped;
 	__u64 dirty_pages;
+	__u64 density_sum;	/* in IOVAB_DENSITY_ONE */
 	__u64 serial;		/* of the report, unique */
 	__u64 next_window_page;	/* eager: one past the last page that was ever pinned */
 	__u64 last_window_start;	/* lazy: head of the chain in window_starts */

@@ -2,5 +2,5 @@
 # The man page and README against the program and the sources they describe.
 
 .PHONY: test-docs
-test-docs: $(BUILD)/iovabtop
-	$(Q)tests/docs/run $<
+test-docs: $(BUILD)/iovabtop $(exporter_program)
+	$(Q)tests/docs/run $^

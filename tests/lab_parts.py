@@ -47,7 +47,8 @@ class Part:
 		"""The user's own words for the lab are kept."""
 		joined = {name: f"{os.environ.get(name, '')} {self.variables[name]}".strip()
 			  for name in ("CMDLINE", "QEMU_ARGS")}
-		return {**self.variables, **joined}
+		own = {"TIMEOUT": os.environ["TIMEOUT"]} if os.environ.get("TIMEOUT") else {}
+		return {**self.variables, **joined, **own}
 
 
 def qemu_client(repo, _kernel):
@@ -56,14 +57,27 @@ def qemu_client(repo, _kernel):
 	return {"IOVAB_QEMU": found.stdout.strip()}
 
 
+def upstream_selftest(repo, kernel):
+	"""Upstream's test of iommufd, compiled from this kernel's source."""
+	found = subprocess.run(["tools/lab/upstream-selftest", kernel], cwd=repo, text=True,
+			       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+	if found.returncode:
+		return (found.stderr.strip().splitlines() or ["upstream-selftest failed"])[-1]
+	return {"IOVAB_SELFTEST": found.stdout.strip()}
+
+
 PARTS = (
 	Part("life"),
 	Part("exact"),
 	Part("qemu", mem="3G", needs=qemu_client),
 	Part("cases"),
 	Part("reference"),
+	Part("exporter"),
 	# each of its two reports that never return takes a CPU
 	Part("hang", cpus=3, lazy_only=True),
+	Part("preempt", cmdline="preempt=full"),
+	Part("reattach"),
+	Part("upstream", kernels=("newest",), needs=upstream_selftest),
 	Part("refusal", refusal=True),
 )
 NAMES = [part.name for part in PARTS]

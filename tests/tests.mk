@@ -7,7 +7,14 @@
 -include tests/ref.mk
 -include tests/screen.mk
 -include tests/docs.mk
+-include tests/exporter.mk
 
 .PHONY: test-lab
 test-lab: all
 	$(Q)KERNELS='$(KERNELS)' tests/run lab $(ONLY)
+
+# The same part of the lab's tests that make test has, with 1,000 attachments instead
+# of 20: half an hour and more.
+.PHONY: test-reattach
+test-reattach: all
+	$(Q)IOVAB_REATTACH=1000 TIMEOUT=7200 KERNELS='$(or $(KERNELS),stock)' tests/run lab reattach

@@ -11,7 +11,7 @@ deps-demo:
 	@tools/deps/check build lab
 
 deps-test:
-	@tools/deps/check build lab test
+	@tools/deps/check build lab test kernel
 
 deps-bench:
 	@tools/deps/check build lab bench

@@ -167,13 +167,17 @@ static void copy_counters(struct iovab_figures *f, const struct iovab_source *c,
 	memcpy(f->report_hist, c->report.bucket, sizeof(f->report_hist));
 	memcpy(f->pin_hist, c->pin.bucket, sizeof(f->pin_hist));
 	memcpy(f->density_hist, c->density, sizeof(f->density_hist));
+	f->density_sum = c->density_sum;
 	memcpy(f->run_hist, c->runs, sizeof(f->run_hist));
 	f->marks_ascending = c->marks_ascending;
 	f->marks_descending = c->marks_descending;
 	f->marks_overlapping = c->marks_overlapping;
 	memcpy(f->lost_by, c->lost_by, sizeof(f->lost_by));
+	f->what_if_reports = c->what_if_reports;
+	memcpy(f->what_if, c->what_if, sizeof(f->what_if));
 	memcpy(f->phase_reports, c->phase_reports, sizeof(f->phase_reports));
 	memcpy(f->phase_ns, c->phase_ns, sizeof(f->phase_ns));
+	f->rounds = c->rounds;
 }
 
 void figures__of_total(struct iovab_figures *f, const struct iovab_source *total,
@@ -245,13 +249,17 @@ void figures__add(struct iovab_figures *sum, const struct iovab_figures *f)
 	add_all(sum->report_hist, f->report_hist, IOVAB_HIST_BUCKETS);
 	add_all(sum->pin_hist, f->pin_hist, IOVAB_HIST_BUCKETS);
 	add_all(sum->density_hist, f->density_hist, IOVAB_DENSITY_BUCKETS);
+	add(&sum->density_sum, f->density_sum);
 	add_all(sum->run_hist, f->run_hist, IOVAB_RUN_BUCKETS);
 	add(&sum->marks_ascending, f->marks_ascending);
 	add(&sum->marks_descending, f->marks_descending);
 	add(&sum->marks_overlapping, f->marks_overlapping);
 	add_all(sum->lost_by, f->lost_by, IOVAB_LOST_REASONS);
+	add(&sum->what_if_reports, f->what_if_reports);
+	add_all((__u64 *)sum->what_if, (const __u64 *)f->what_if, sizeof(f->what_if) / (sizeof(__u64)));
 	add_all(sum->phase_reports, f->phase_reports, IOVAB_PHASES);
 	add_all(sum->phase_ns, f->phase_ns, IOVAB_PHASES);
+	add(&sum->rounds, f->rounds);
 }
 
 static void finish_latency(struct iovab_latency_figures *f, const __u64 bucket[IOVAB_HIST_BUCKETS])

@@ -43,6 +43,11 @@ void model__free(struct model *m)
 	free(m);
 }
 
+void model__set_max_vanished(struct model *m, size_t max)
+{
+	m->rows.max_vanished = max;
+}
+
 static void update_live(struct model *m, const struct iovab_facts *facts)
 {
 	struct iovab_snapshot *s = &m->snapshot;
@@ -164,6 +169,7 @@ static void update_cost(struct model *m, const struct iovab_facts *facts, __u64 
 		  now->bpf_sampled_ns - before->bpf_sampled_ns : now->bpf_sampled_ns;
 	if (now->bpf_known && sampled)
 		s->bpf_share = share(now->bpf_run_ns, before->bpf_run_ns, sampled);
+	s->cost = *now;
 	m->cost_before = *now;
 }
 
@@ -173,6 +179,7 @@ static void update_times(struct model *m, const struct iovab_facts *facts, __u64
 
 	if (!m->started)
 		m->first_ns = facts->time_ns;
+	s->time_ns = facts->time_ns;
 	s->wall = facts->wall;
 	s->interval_s = (double)interval_ns / 1e9;
 	s->elapsed_s = facts->time_ns > m->first_ns ?

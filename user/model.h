@@ -77,11 +77,16 @@ struct iovab_figures {
 	__u64 report_hist[IOVAB_HIST_BUCKETS];
 	__u64 pin_hist[IOVAB_HIST_BUCKETS];
 	__u64 density_hist[IOVAB_DENSITY_BUCKETS];	/* tier density and up */
+	__u64 density_sum;				/* of the windows in it, in IOVAB_DENSITY_ONE */
 	__u64 run_hist[IOVAB_RUN_BUCKETS];		/* tier sets */
 	__u64 marks_ascending, marks_descending, marks_overlapping; /* tier sets */
 	__u64 lost_by[IOVAB_LOST_REASONS];		/* tier sets: lost bytes, by reason */
+	/* tier sets: what each policy would have pinned, in so many reports; unknown if 0 */
+	__u64 what_if_reports;
+	struct iovab_pins what_if[IOVAB_POLICIES];
 	__u64 phase_reports[IOVAB_PHASES];		/* reports, by phase */
 	__u64 phase_ns[IOVAB_PHASES];			/* and what they took */
+	__u64 rounds;					/* see struct iovab_source */
 };
 
 /*
@@ -117,6 +122,7 @@ struct iovab_row {
 	bool idle;			/* no report ended in the last interval */
 
 	__u64 range_iova, range_length, page_size;	/* of the last report; page_size 0: none yet */
+	__u64 last_end_ns;		/* CLOCK_MONOTONIC, when that one ended; 0: none yet */
 	struct iovab_figures total;
 	bool has_interval;		/* false at the first sight of the source */
 	struct iovab_figures interval;
@@ -145,6 +151,7 @@ struct iovab_trouble {
 #define MODEL_TROUBLES	64
 
 struct iovab_snapshot {
+	__u64 time_ns;			/* CLOCK_MONOTONIC at the moment of wall */
 	struct timespec wall;
 	double elapsed_s;		/* since the first facts */
 	double interval_s;		/* 0 at the first facts */
@@ -157,6 +164,7 @@ struct iovab_snapshot {
 	__u64 heat_unplaced;		/* window events that no row's strip shows: no such source, or nonsense */
 	struct iovab_ratio bpf_share;	/* of one CPU, in the interval */
 	struct iovab_ratio collector_share; /* of one CPU, in the interval */
+	struct iovab_cost_fact cost;	/* since the start */
 
 	const struct iovab_row *rows;	/* in order of appearance */
 	size_t n_rows;
@@ -182,6 +190,9 @@ void model__free(struct model *m);
  */
 #define MODEL_MAX_VANISHED	4096
 
+/* Keeps at most @max of them, for somebody who has no use for old rows. */
+void model__set_max_vanished(struct model *m, size_t max);
+
 /*
  * Takes the facts of one moment. The snapshot it produces belongs to the model
  * and lives until the next update or free. Returns NULL with errno set when
@@ -197,6 +208,7 @@ const char *model__client_name(enum iovab_client c);	/* NULL if unknown */
 const char *model__implementation_name(enum iovab_implementation i);
 const char *model__tier_name(enum iovab_tier t);
 const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
+const char *model__policy_name(enum iovab_policy_id p);
 const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
 
 /* The kinds of losses, in the order of struct iovab_losses. */

@@ -153,6 +153,7 @@ static void set_identity(struct iovab_row *row, const struct iovab_source_fact *
 	row->range_iova = s->counters.last_iova;
 	row->range_length = s->counters.last_length;
 	row->page_size = s->counters.last_page_size;
+	row->last_end_ns = s->counters.last_end_ns;
 }
 
 /* @v a second, or a nanosecond, ...; there is none in no time. */
@@ -285,11 +286,12 @@ static void begin_rows(struct rows *r)
 
 static void fold_vanished(struct rows *r)
 {
+	size_t max = r->max_vanished ? r->max_vanished : MODEL_MAX_VANISHED;
 	size_t excess, from, to = 0;
 
-	if (r->n_vanished <= MODEL_MAX_VANISHED)
+	if (r->n_vanished <= max)
 		return;
-	excess = r->n_vanished - MODEL_MAX_VANISHED + FOLD_BATCH;
+	excess = r->n_vanished - max + FOLD_BATCH;
 	for (from = 0; from < r->n; from++) {
 		if (excess && r->entries[from].vanished) {
 			figures__add(&r->folded, &r->rows[from].total);

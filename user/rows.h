@@ -16,6 +16,7 @@ struct rows {
 	/* rows.c's own */
 	struct entry *entries;
 	size_t capacity, n_vanished;
+	size_t max_vanished;		/* 0: MODEL_MAX_VANISHED */
 	__u32 last_id;
 	__u32 *index;			/* hash of source ids: position + 1, 0 free */
 	size_t index_size;		/* a power of two, at least twice n */

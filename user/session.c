@@ -152,6 +152,8 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->want_events = s->opts.want_events;
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
+	if (s->opts.tier < IOVAB_TIER_SETS)
+		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
 	for (i = 0; i < N_HOOKS; i++)
@@ -251,6 +253,11 @@ void session__refresh(struct session *s)
 bool session__attached(const struct session *s)
 {
 	return s->n_links > 0;
+}
+
+bool session__complete(const struct session *s)
+{
+	return s->n_links > 0 && s->features.vfio_callback;
 }
 
 const struct features *session__features(const struct session *s)

@@ -48,6 +48,13 @@ int session__attach(struct session *s, struct iovab_error *e);
 void session__refresh(struct session *s);
 
 bool session__attached(const struct session *s);
+
+/*
+ * True once the programs are attached and the client vfio is there: nothing is
+ * loaded any more. Until then session__refresh() may have to, when its module
+ * comes. (That of iommufd, where it is one, comes before: vfio needs it.)
+ */
+bool session__complete(const struct session *s);
 const struct features *session__features(const struct session *s);
 enum iovab_tier session__tier(const struct session *s);
 

@@ -26,8 +26,12 @@ PARTS = {
 		 ("kprobe", "test_kprobe", 2),
 		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 		 ("screen", "test_screen", None), ("place", "test_places", None)),
+	"preempt": (("preempt", "test_preempt", 2),),
+	"reattach": (("reattach", "test_reattach", 2),),
+	"upstream": (("upstream", "test_upstream", None),),
 	"refusal": (("refusal", "test_refusal", None),),
 	"qemu": (("qemu", "test_qemu", None),),
+	"exporter": (("exporter", "test_exporter", 4),),
 }
 
 

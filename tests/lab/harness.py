@@ -312,6 +312,14 @@ def log_read(device):
 	return calls
 
 
+def log_attach(result):
+	"""To a result of migrate; a log that was too small says so to who needs it."""
+	try:
+		result["calls"] = log_read(int(result["device"].rsplit(".")[-1]))
+	except Unmet as unmet:
+		result["log_trouble"] = str(unmet)
+
+
 def start_migrate(case, numbers, *args, **options):
 	if isinstance(numbers, int):
 		numbers = [numbers]
@@ -333,7 +341,7 @@ def finish_migrate(helper, devices=1):
 		if result.get("agree") is False:
 			raise Unmet(f"{helper.name}: the device's own account disagrees: {result}")
 		if rule.lazy():
-			result["calls"] = log_read(int(result["device"].rsplit(".")[-1]))
+			log_attach(result)
 	return results
 
 

@@ -248,11 +248,9 @@ def check(case, happened, row):
 		case.check("redundant_bytes" in unknown, "redundant_bytes: no account of marks explains it")
 	expect.check_lossless(case, row)
 	expect.check_quiet(case, row)
-	# the first pin failed inside alloc: nobody knows yet who asks
-	unknown_owner = happened.error and not windows and not rule.lazy()
 	for name, value in {"client": "vfio", "device": harness.device_name(0),
 			    "driver": "iovab-mock"}.items():
-		case.equal(name, row.get(name), None if unknown_owner else value)
+		case.equal(name, row.get(name), value)
 
 
 def check_account(case, number, happened, before):

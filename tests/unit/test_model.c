@@ -286,6 +286,35 @@ static void one_id_twice_counts_once(void **state)
 	fixture__assert_known(s->sum.fig[IOVAB_FIG_REPORTS], 1);
 }
 
+/* Rounds and the sum of densities: in totals, intervals and the sum; and when the last report ended. */
+static void rounds_and_densities_add_up(void **state)
+{
+	struct iovab_source_fact *a, *b;
+	const struct iovab_snapshot *s;
+
+	fixture__init(&fx, IOVAB_TIER_DENSITY);
+	a = fixture__source(&fx, 1, "a");
+	b = fixture__source(&fx, 2, "b");
+	a->counters.rounds = 3;
+	a->counters.density_sum = IOVAB_DENSITY_ONE;
+	b->counters.rounds = 4;
+	fixture__update(*state, &fx);
+	a->counters.rounds = 5;
+	a->counters.density_sum = IOVAB_DENSITY_ONE * 3 / 2;
+	a->counters.last_end_ns = 77;
+	fx.facts.cost.bpf_run_ns = 5;
+	fixture__pass(&fx, SECOND_NS);
+	s = fixture__update(*state, &fx);
+	assert_int_equal(s->rows[0].total.rounds, 5);
+	assert_int_equal(s->rows[0].interval.rounds, 2);
+	assert_int_equal(s->rows[0].interval.density_sum, IOVAB_DENSITY_ONE / 2);
+	assert_int_equal(s->rows[0].last_end_ns, 77);
+	assert_int_equal(s->sum.rounds, 9);
+	assert_int_equal(s->sum.density_sum, IOVAB_DENSITY_ONE * 3 / 2);
+	assert_int_equal(s->time_ns, fx.facts.time_ns);
+	assert_int_equal(s->cost.bpf_run_ns, 5);
+}
+
 /* Many sources come and go: rows are bounded, the sum counts them all. */
 static void stale_rows_are_bounded(void **state)
 {
@@ -795,6 +824,24 @@ static void wild_marks_spoil_figures(void **state)
 	fixture__assert_known(t->fig[IOVAB_FIG_EMPTY_MARKS], 1);
 }
 
+/* Fewer, for somebody who has no use for them. */
+static void stale_rows_by_request(void **state)
+{
+	const struct iovab_snapshot *s = NULL;
+	unsigned int i;
+
+	model__set_max_vanished(*state, 10);
+	fixture__init(&fx, IOVAB_TIER_DENSITY);
+	for (i = 0; i < 100; i++) {
+		fx.facts.n_sources = 0;
+		fixture__report(fixture__source(&fx, i + 1, "a"), 4, 1, 8192, 1000000);
+		s = fixture__update(*state, &fx);
+		fixture__pass(&fx, SECOND_NS);
+		assert_true(s->n_rows <= 11);
+	}
+	fixture__assert_known(s->sum.fig[IOVAB_FIG_REPORTS], 100);
+}
+
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, new_model, free_model)
 
 int main(void)
@@ -811,7 +858,9 @@ int main(void)
 		TEST(vanished_device_stays_in_the_sum),
 		TEST(owner_gone_is_stale),
 		TEST(one_id_twice_counts_once),
+		TEST(rounds_and_densities_add_up),
 		TEST(stale_rows_are_bounded),
+		TEST(stale_rows_by_request),
 		TEST(tiers_measure_what_they_say),
 		TEST(windows_tier_has_no_density),
 		TEST(skipped_scans_make_it_unknown),
