@@ -176,9 +176,9 @@ def check_phases(case, rows, precopy, migrations):
 		phases = row["total"]["phases"]
 		case.equal(f"{device} reports by phase",
 			   {name: phase["reports"] for name, phase in phases.items()},
-			   {"precopy": precopy, "stop-copy": stopped})
+			   {"precopy": precopy, "stop_copy": stopped})
 		case.equal(f"{device} phase", row.get("phase"), "stop-copy")
-		took = phases["stop-copy"]["report_ns"]
+		took = phases["stop_copy"]["report_ns"]
 		case.check(0 < took <= downtime_ns,
 			   f"{device} {took} ns in stop-copy reports, of {downtime_ns} ns of downtime")
 
