@@ -68,7 +68,7 @@ static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, lon
 	if (npages > 0) {
 		window_start(n, r, addr, npages, now);
 		if (tier >= IOVAB_TIER_SETS)
-			mark_pinned(s, r);
+			mark_pinned(n, s, r);
 	} else {
 		r->pin_failures++;
 		if (lazy && tier >= IOVAB_TIER_SETS)
@@ -197,6 +197,7 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 {
 	int n = slot_find(key);
 	struct iovab_slot *s;
+	struct what_if *w;
 	struct report *r;
 
 	if (n < 0) {
@@ -205,8 +206,9 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 	}
 	s = slot_at(n);
 	r = report_at(n);
-	if (r && !mark_in_series(s, iova, length))
-		mark_apart(s, r, iova, length);
+	w = what_if_at(n);
+	if (r && w && !mark_in_series(s, iova, length))
+		mark_apart(n, s, r, w, iova, length);
 	return 0;
 }
 

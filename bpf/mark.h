@@ -23,7 +23,7 @@
 #ifndef IOVAB_BPF_MARK_H
 #define IOVAB_BPF_MARK_H
 
-#include "window.h"
+#include "whatif.h"
 
 static __always_inline __u32 run_bucket(__u64 pages)
 {
@@ -33,20 +33,35 @@ static __always_inline __u32 run_bucket(__u64 pages)
 }
 
 /*
- * Where a mark of the series' length is sure to be written whole: inside the
- * window if the kernel pins ahead, inside the range if it pins what is marked.
- * False if there is no room for such a mark.
+ * Where a mark of the series' length is sure to be written whole, and to change
+ * nothing for other policies: inside the window if the kernel pins ahead, inside the
+ * range if it pins what is marked, and inside the calm stretch (whatif.h). 0 if
+ * there is no room for such a mark. A global function, as others here: the verifier
+ * looks at it once, and not on every path that leads to it.
  */
-static __always_inline bool series_bound(struct iovab_slot *s, const struct report *r)
+__noinline int series_bound(__u32 n)
 {
-	__u64 first = r->iova, last = r->iova + r->length - 1, window_last;
+	struct iovab_slot *s = slot_at(n);
+	struct report *r = report_at(n);
+	struct what_if *w = what_if_at(n);
+	__u64 first, last, window_last;
 
+	if (!r || !w)
+		return 0;
+	first = r->iova;
+	last = r->iova + r->length - 1;
 	if (!lazy) {
 		first += r->window_page << r->page_shift;
 		window_last = first + (r->window_pages << r->page_shift) - 1;
 		if (window_last >= first && window_last < last)
 			last = window_last;
 	}
+	if (w->calm_first > first)
+		first = w->calm_first;
+	if (w->calm_last < last)
+		last = w->calm_last;
+	if (last < first)
+		return 0;
 	s->first_start = first;
 	s->span = last - first - (s->mark_length - 1);
 	return s->mark_length - 1 <= last - first;
@@ -189,14 +204,18 @@ static __always_inline void mark_wrapped(struct iovab_slot *s, struct report *r,
 }
 
 /* The pages of [start, last], which is not empty, go to marked, lost and overshoot. */
-static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
-				       __u64 start, __u64 last)
+__noinline int mark_split(__u32 n, __u64 start, __u64 last)
 {
-	__u64 range_pages = ((r->length - 1) >> r->page_shift) + 1;
-	__u64 window_past = r->window_page + r->window_pages;
-	__u64 first_page = 0, last_page, pages;
-	bool below = start < r->iova;
+	__u64 first_page = 0, last_page, pages, range_pages, window_past;
+	struct iovab_slot *s = slot_at(n);
+	struct report *r = report_at(n);
+	bool below;
 
+	if (!r)
+		return 0;
+	range_pages = ((r->length - 1) >> r->page_shift) + 1;
+	window_past = r->window_page + r->window_pages;
+	below = start < r->iova;
 	if (below) {
 		__u64 below_last = last < r->iova ? last : r->iova - 1;
 		/* pages before the base are counted from the base down, from 1 on */
@@ -208,11 +227,11 @@ static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 		if (last < r->iova) {
 			if (wraps)
 				mark_stray_before(r, from, to);
-			return;
+			return 0;
 		}
 		if (wraps) {
 			mark_wrapped(s, r, to, (last - r->iova) >> r->page_shift);
-			return;
+			return 0;
 		}
 	} else {
 		first_page = (start - r->iova) >> r->page_shift;
@@ -224,7 +243,7 @@ static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 		if (!lazy && !below && first_page >= r->window_page)
 			mark_stray(r, first_page, last_page);
 		if (first_page >= range_pages)
-			return;
+			return 0;
 		last_page = range_pages - 1;
 	}
 
@@ -234,7 +253,7 @@ static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 	if (lazy) {
 		if (below)
 			mark_lost(r, IOVAB_LOST_BELOW, first_page, pages);
-		return;
+		return 0;
 	}
 	if (below || first_page < r->window_page) {
 		mark_lost(r, IOVAB_LOST_WINDOW, first_page, pages);
@@ -243,11 +262,12 @@ static __always_inline void mark_split(struct iovab_slot *s, struct report *r,
 			first_page = window_past;
 		mark_lost(r, IOVAB_LOST_WINDOW, first_page, last_page - first_page + 1);
 	}
+	return 0;
 }
 
 /* A mark that is not of the series that goes on. */
-static __always_inline void mark_apart(struct iovab_slot *s, struct report *r, __u64 start,
-				       __u64 length)
+static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct report *r,
+				       struct what_if *w, __u64 start, __u64 length)
 {
 	__u64 last = start + length - 1;
 
@@ -263,9 +283,11 @@ static __always_inline void mark_apart(struct iovab_slot *s, struct report *r, _
 	}
 	r->mark_empty = 0;
 	mark_order(s, r, start, last);
+	if (!what_if_calm(w, start, last))
+		what_if_mark(n, start, last);
 	s->mark_length = length;
 	s->page_mask = (1ULL << r->page_shift) - 1;
-	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(s, r) &&
+	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(n) &&
 	    start - s->first_start <= s->span) {
 		/* it begins a series; the run may have begun before it */
 		s->run_start = start - (r->run_pages << r->page_shift);
@@ -273,7 +295,7 @@ static __always_inline void mark_apart(struct iovab_slot *s, struct report *r, _
 		s->next = start + length;
 		return;
 	}
-	mark_split(s, r, start, last);
+	mark_split(n, start, last);
 	s->set_calls++;
 	r->prev_start = start;
 	r->prev_last = last;
@@ -349,14 +371,14 @@ static __always_inline void mark_pin_failed(struct iovab_slot *s, struct report 
  * past the range will be written. An eager one moved on: the series goes on only
  * if its marks have room in the new window.
  */
-static __always_inline void mark_pinned(struct iovab_slot *s, struct report *r)
+static __always_inline void mark_pinned(__u32 n, struct iovab_slot *s, struct report *r)
 {
 	__u64 first, last;
 
 	if (lazy) {
 		if (mark_current(s, r, &first, &last))
 			mark_stray(r, first, last);
-	} else if (s->next != IOVAB_NO_SERIES && !series_bound(s, r)) {
+	} else if (s->next != IOVAB_NO_SERIES && !series_bound(n)) {
 		series_settle(s, r);
 	}
 }

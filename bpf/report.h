@@ -85,6 +85,8 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
 	if (lazy)
 		bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY);
+	if (tier >= IOVAB_TIER_SETS)
+		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
 	report_owner(r);
 	report_caller(r);
 
@@ -232,6 +234,23 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 		add(&src->runs[i], r->runs[i]);
 }
 
+static __always_inline void fold_what_if(struct iovab_source *src, const struct report *r,
+					 const struct what_if *w)
+{
+	enum iovab_policy_id p;
+
+	/* what failed was not followed as a kernel would, or did not get to its end */
+	if (r->failed || r->pin_failures || r->empty_marks)
+		return;
+	add(&src->what_if_reports, 1);
+	for (p = 0; p < IOVAB_POLICIES; p++) {
+		add(&src->what_if[p].windows, w->pins[p].windows);
+		add(&src->what_if[p].pages, w->pins[p].pages);
+		add(&src->what_if[p].repins, w->pins[p].repins);
+		add(&src->what_if[p].repins_unknown, w->pins[p].repins_unknown);
+	}
+}
+
 static __always_inline void fold_report(struct iovab_source *src, const struct report *r,
 					const struct iovab_slot *s, __u64 now)
 {
@@ -302,18 +321,23 @@ static __always_inline void report_announce(const struct report *r, const struct
 /* The object is about to be freed: adds the report to its source, lets the slot go. */
 static __always_inline void report_end(__u32 n, struct report *r, struct iovab_slot *s, __u64 now)
 {
+	struct what_if *w = tier >= IOVAB_TIER_SETS ? what_if_at(n) : NULL;
 	struct iovab_source *src;
 
-	if (tier >= IOVAB_TIER_SETS)
+	if (w) {
 		mark_finish(s, r);
+		what_if_finish(r, w);
+	}
 	src = report_source(r);
 	if (src) {
 		count(&src->folds_begun);
 		fold_windows(src, r);
 		if (tier >= IOVAB_TIER_DENSITY)
 			fold_density(src, r);
-		if (tier >= IOVAB_TIER_SETS)
+		if (w) {
 			fold_marks(src, r, s);
+			fold_what_if(src, r, w);
+		}
 		fold_report(src, r, s, now);
 		count(&src->folds_done);
 	} else {
@@ -323,7 +347,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	if (want_events || marks_lost(r) || r->stray_bits)
 		report_announce(r, s, src, now);
 	if (lazy) {
-		window_forget(r);
+		starts_forget(r, STARTS_OBSERVED, r->last_window_start);
 		bpf_map_delete_elem(&page_arrays, &r->page_array);
 	}
 	slot_release(n);

@@ -22,12 +22,16 @@
 #include "scan.h"
 
 /*
- * The first pages of a report's windows, of all reports in one map. Those of a
- * report are chained, so that its end can take them out again: the value is
+ * The first pages of windows that were pinned, of all reports in one map: those that
+ * are observed, and those that other policies would have pinned (whatif.h). Those of a
+ * report and a kind are chained, so that its end can take them out again: the value is
  * the first page that was new before, plus one; 0 ends the chain.
  */
+#define STARTS_OBSERVED	IOVAB_POLICIES
+#define STARTS_KINDS	(IOVAB_POLICIES + 1)
+
 struct window_key {
-	__u64 report;		/* struct report.serial */
+	__u64 report;		/* struct report.serial x STARTS_KINDS + the kind */
 	__u64 page;
 };
 
@@ -39,23 +43,24 @@ struct {
 	__type(value, __u64);
 } window_starts SEC(".maps");
 
-/* Returns true if the window's first page is there already. */
-static __always_inline bool window_remember(struct report *r)
+enum starts { STARTS_NEW, STARTS_KNOWN, STARTS_FULL };
+
+/* Was a window of this kind with this first page there before? *@head is the chain's. */
+static __always_inline enum starts starts_remember(const struct report *r, __u32 kind, __u64 page,
+						   __u64 *head)
 {
-	struct window_key key = { .report = r->serial, .page = r->window_page };
-	__u64 before = r->last_window_start;
+	struct window_key key = { .report = r->serial * STARTS_KINDS + kind, .page = page };
+	__u64 before = *head;
 
 	if (bpf_map_lookup_elem(&window_starts, &key))
-		return true;
-	if (bpf_map_update_elem(&window_starts, &key, &before, BPF_NOEXIST)) {
-		count(&losses.starts_full);
-		return false;
-	}
-	r->last_window_start = key.page + 1;
-	return false;
+		return STARTS_KNOWN;
+	if (bpf_map_update_elem(&window_starts, &key, &before, BPF_NOEXIST))
+		return STARTS_FULL;
+	*head = page + 1;
+	return STARTS_NEW;
 }
 
-static long window_forget_one(__u32 index, struct window_key *key)
+static long starts_forget_one(__u32 index, struct window_key *key)
 {
 	__u64 *before, next;
 
@@ -68,13 +73,13 @@ static long window_forget_one(__u32 index, struct window_key *key)
 	return !next;
 }
 
-/* The report ends: nothing of it stays behind. */
-static __always_inline void window_forget(const struct report *r)
+/* The report ends: nothing of a chain stays behind. */
+static __always_inline void starts_forget(const struct report *r, __u32 kind, __u64 head)
 {
-	struct window_key key = { .report = r->serial, .page = r->last_window_start - 1 };
+	struct window_key key = { .report = r->serial * STARTS_KINDS + kind, .page = head - 1 };
 
-	if (r->last_window_start)
-		bpf_loop(IOVAB_MAX_STARTS, window_forget_one, &key, 0);
+	if (head)
+		bpf_loop(IOVAB_MAX_STARTS, starts_forget_one, &key, 0);
 }
 
 static __always_inline __u32 log2_ceil(__u64 v)
@@ -124,8 +129,17 @@ static __always_inline bool window_repinned(struct report *r)
 {
 	bool again = r->window_page < r->next_window_page;
 
-	if (lazy)
-		return window_remember(r);
+	if (lazy) {
+		switch (starts_remember(r, STARTS_OBSERVED, r->window_page, &r->last_window_start)) {
+		case STARTS_KNOWN:
+			return true;
+		case STARTS_FULL:
+			count(&losses.starts_full);
+			return false;
+		case STARTS_NEW:
+			return false;
+		}
+	}
 	if (!again)
 		r->next_window_page = r->window_page + r->window_pages;
 	return again;

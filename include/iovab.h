@@ -20,6 +20,8 @@
 
 #include <linux/types.h>
 
+#include "iovab_policy.h"
+
 #define IOVAB_DEVICE_LEN	64	/* kernel device names, longer ones are cut */
 #define IOVAB_DRIVER_LEN	32
 #define IOVAB_VFIO_LEN		16	/* "vfio4294967" fits */
@@ -27,7 +29,7 @@
 #define IOVAB_HWPT_DEVICES	16	/* devices of a HWPT that are named */
 
 #define IOVAB_MAX_SOURCES	2048	/* rows: device x owner */
-#define IOVAB_MAX_STARTS	65536	/* windows with a first page of their own, in flight */
+#define IOVAB_MAX_STARTS	(1U << 18)	/* windows with a first page of their own, in flight */
 #define IOVAB_MAX_REPORTS	4096	/* reports in flight; a power of two */
 
 /* The tiers of cost; each measures all that the one before it does. */
@@ -140,6 +142,14 @@ struct iovab_latency {
 	__u64 bucket[IOVAB_HIST_BUCKETS];
 };
 
+/* What a policy pins. */
+struct iovab_pins {
+	__u64 windows;
+	__u64 pages;		/* CPU pages of bitmap */
+	__u64 repins;
+	__u64 repins_unknown;	/* reports with too many windows to tell repins from others */
+};
+
 /*
  * A report is added to its source by many single additions. The count of those
  * that are done stands first and the count of those that were begun last, so a
@@ -189,6 +199,8 @@ struct iovab_source {
 	__u64 marks_descending;	/* ended at or before the start of the mark before */
 	__u64 marks_overlapping;	/* touched the mark before; the rest is first marks */
 	__u64 runs[IOVAB_RUN_BUCKETS];
+	__u64 what_if_reports;	/* those that ended well and had no empty mark: followed through ... */
+	struct iovab_pins what_if[IOVAB_POLICIES];	/* ... each policy */
 
 	__u64 density[IOVAB_DENSITY_BUCKETS];
 	struct iovab_latency report;	/* alloc to free */

@@ -172,6 +172,8 @@ static void copy_counters(struct iovab_figures *f, const struct iovab_source *c,
 	f->marks_descending = c->marks_descending;
 	f->marks_overlapping = c->marks_overlapping;
 	memcpy(f->lost_by, c->lost_by, sizeof(f->lost_by));
+	f->what_if_reports = c->what_if_reports;
+	memcpy(f->what_if, c->what_if, sizeof(f->what_if));
 	memcpy(f->phase_reports, c->phase_reports, sizeof(f->phase_reports));
 	memcpy(f->phase_ns, c->phase_ns, sizeof(f->phase_ns));
 }
@@ -250,6 +252,8 @@ void figures__add(struct iovab_figures *sum, const struct iovab_figures *f)
 	add(&sum->marks_descending, f->marks_descending);
 	add(&sum->marks_overlapping, f->marks_overlapping);
 	add_all(sum->lost_by, f->lost_by, IOVAB_LOST_REASONS);
+	add(&sum->what_if_reports, f->what_if_reports);
+	add_all((__u64 *)sum->what_if, (const __u64 *)f->what_if, sizeof(f->what_if) / (sizeof(__u64)));
 	add_all(sum->phase_reports, f->phase_reports, IOVAB_PHASES);
 	add_all(sum->phase_ns, f->phase_ns, IOVAB_PHASES);
 }

@@ -152,6 +152,34 @@ static void put_lost_by(json_t *scope, const struct iovab_figures *f, int *err)
 	put(scope, "lost_by", o, err);
 }
 
+/* Of the reports that could be followed: each policy's figures, but for repins that are unknown. */
+static void put_what_if(json_t *scope, const struct iovab_figures *f, int *err)
+{
+	static const struct {
+		const char *key;
+		enum iovab_policy_id id;
+	} policies[] = {
+		{ "eager", IOVAB_POLICY_EAGER },
+		{ "lazy", IOVAB_POLICY_LAZY },
+		{ "cached", IOVAB_POLICY_CACHED },
+	};
+	json_t *what_if = json_object();
+	size_t i;
+
+	put(what_if, "reports", integer(f->what_if_reports), err);
+	for (i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		const struct iovab_pins *pins = &f->what_if[policies[i].id];
+		json_t *o = json_object();
+
+		put(o, "windows", integer(pins->windows), err);
+		put(o, "pages_pinned", integer(pins->pages), err);
+		if (!pins->repins_unknown)
+			put(o, "repins", integer(pins->repins), err);
+		put(what_if, policies[i].key, o, err);
+	}
+	put(scope, "what_if", what_if, err);
+}
+
 /* Reports whose phase is not known are in none. */
 static void put_phases(json_t *scope, const struct iovab_figures *f, int *err)
 {
@@ -218,6 +246,7 @@ static json_t *scope_object(const struct iovab_figures *f, enum iovab_tier tier,
 		put_lost_by(scope, f, err);
 		put(scope, "run_pages", histogram(f->run_hist, IOVAB_RUN_BUCKETS, err), err);
 		put_order(scope, f, err);
+		put_what_if(scope, f, err);
 	}
 	if (json_array_size(unknown))
 		put(scope, "unknown", json_incref(unknown), err);

@@ -324,6 +324,29 @@ static void lay_out_order(struct page *page, const struct iovab_figures *figures
 	charts__bar(page, "overlapping", 19, over, largest, all, LOOK_BAR);
 }
 
+/* What other policies would have pinned for the same marks. */
+static void lay_out_what_if(struct page *page, const struct iovab_figures *figures)
+{
+	char text[IOVAB_UNITS_LEN];
+	enum iovab_policy_id p;
+
+	page__put(page, 12, 10, LOOK_STRONG, "windows", true);
+	page__put(page, 24, 10, LOOK_STRONG, "pages", true);
+	page__put(page, 36, 10, LOOK_STRONG, "repins", true);
+	page__next(page);
+	for (p = 0; p < IOVAB_POLICIES; p++) {
+		const struct iovab_pins *pins = &figures->what_if[p];
+
+		page__put(page, 1, 10, LOOK_FAINT, model__policy_name(p), false);
+		page__put(page, 12, 10, LOOK_PLAIN, units__count(text, sizeof(text), pins->windows), true);
+		page__put(page, 24, 10, LOOK_PLAIN, units__count(text, sizeof(text), pins->pages), true);
+		page__put(page, 36, 10, LOOK_PLAIN, pins->repins_unknown ?
+			  units__absent(IOVAB_VALUE_UNKNOWN) :
+			  units__count(text, sizeof(text), pins->repins), true);
+		page__next(page);
+	}
+}
+
 static void needs_tier(struct page *page, const char *tier)
 {
 	char text[64];
@@ -356,6 +379,11 @@ static void lay_out_shapes(struct page *page, const struct iovab_row *row)
 	page__title(page, "Order of marks", scope);
 	if (tier >= IOVAB_TIER_SETS)
 		lay_out_order(page, figures);
+	else
+		needs_tier(page, "sets");
+	page__title(page, "What other policies would have pinned", scope);
+	if (tier >= IOVAB_TIER_SETS)
+		lay_out_what_if(page, figures);
 	else
 		needs_tier(page, "sets");
 	page__title(page, "Runs of adjacent marks", scope);

@@ -80,6 +80,9 @@ struct iovab_figures {
 	__u64 run_hist[IOVAB_RUN_BUCKETS];		/* tier sets */
 	__u64 marks_ascending, marks_descending, marks_overlapping; /* tier sets */
 	__u64 lost_by[IOVAB_LOST_REASONS];		/* tier sets: lost bytes, by reason */
+	/* tier sets: what each policy would have pinned, in so many reports; unknown if 0 */
+	__u64 what_if_reports;
+	struct iovab_pins what_if[IOVAB_POLICIES];
 	__u64 phase_reports[IOVAB_PHASES];		/* reports, by phase */
 	__u64 phase_ns[IOVAB_PHASES];			/* and what they took */
 };
@@ -198,6 +201,7 @@ const char *model__client_name(enum iovab_client c);	/* NULL if unknown */
 const char *model__implementation_name(enum iovab_implementation i);
 const char *model__tier_name(enum iovab_tier t);
 const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
+const char *model__policy_name(enum iovab_policy_id p);
 const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
 
 /* The kinds of losses, in the order of struct iovab_losses. */

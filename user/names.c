@@ -46,6 +46,20 @@ const char *model__phase_name(enum iovab_phase p)
 	}
 }
 
+const char *model__policy_name(enum iovab_policy_id p)
+{
+	switch (p) {
+	case IOVAB_POLICY_EAGER:
+		return "eager";
+	case IOVAB_POLICY_LAZY:
+		return "lazy";
+	case IOVAB_POLICY_CACHED:
+		return "cached";
+	default:
+		return "?";
+	}
+}
+
 const char *model__lost_text(enum iovab_lost reason)
 {
 	switch (reason) {

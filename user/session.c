@@ -152,6 +152,8 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->want_events = s->opts.want_events;
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
+	if (s->opts.tier < IOVAB_TIER_SETS)
+		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
 	if (s->opts.ring_bytes)

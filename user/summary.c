@@ -329,6 +329,25 @@ static void write_order(struct flow *f, const struct iovab_figures *t)
 	flow__end(f);
 }
 
+/* What was pinned, and what other policies would have for the same marks. */
+static void write_what_if(struct flow *f, const struct iovab_figures *t)
+{
+	char windows[IOVAB_UNITS_LEN], pages[IOVAB_UNITS_LEN], n[IOVAB_UNITS_LEN];
+	enum iovab_policy_id p;
+
+	if (!t->what_if_reports)
+		return;
+	label(f, "what if");
+	for (p = 0; p < IOVAB_POLICIES; p++)
+		flow__item(f, "%s %s windows, %s pages", model__policy_name(p),
+			   units__exact(windows, sizeof(windows), t->what_if[p].windows),
+			   units__exact(pages, sizeof(pages), t->what_if[p].pages));
+	if (t->what_if_reports != t->fig[IOVAB_FIG_REPORTS].v)
+		flow__item(f, "in %s of the reports",
+			   units__exact(n, sizeof(n), t->what_if_reports));
+	flow__end(f);
+}
+
 /* --- all --- */
 
 static void write_device(struct flow *f, const struct iovab_row *row, enum iovab_tier tier)
@@ -349,6 +368,7 @@ static void write_device(struct flow *f, const struct iovab_row *row, enum iovab
 	if (tier >= IOVAB_TIER_SETS) {
 		write_marks(f, t);
 		write_order(f, t);
+		write_what_if(f, t);
 	}
 }
 

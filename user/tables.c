@@ -108,6 +108,8 @@ static const struct column counters_columns[] = {
 	C64(stray_bits),
 	C64(empty_marks),
 	C64(wild_marks),
+	C64(what_if_reports),
+	COUNTS64(counters_record, counters.what_if, "what_if"),
 	C64(marks_ascending),
 	C64(marks_descending),
 	C64(marks_overlapping),
@@ -124,11 +126,12 @@ static const struct column counters_columns[] = {
 };
 
 /* Id and names are in the table of sources, and folds say nothing of a whole copy. */
-#define COUNTERS	24
+#define COUNTERS	25
 _Static_assert(sizeof(struct iovab_source) ==
 	       8 + 8 + IOVAB_DRIVER_LEN + IOVAB_VFIO_LEN + IOVAB_COMM_LEN + 8 * COUNTERS +
 	       8 * (IOVAB_RUN_BUCKETS + IOVAB_DENSITY_BUCKETS) +
 	       8 * (2 * IOVAB_PHASES + IOVAB_LOST_REASONS) +
+	       IOVAB_POLICIES * sizeof(struct iovab_pins) +
 	       2 * sizeof(struct iovab_latency) + 8,
 	       "every counter has its column, or the version goes up with a new one");
 

@@ -29,6 +29,7 @@ SCOPE_KEYS = (
 	("stray_bits", "sets"), ("empty_marks", "sets"), ("wild_marks", "sets"),
 	("density_histogram", "density"), ("phases", "windows"), ("lost_by", "sets"),
 	("run_pages", "sets"), ("order", "sets"),
+	("what_if", "sets"),
 )
 
 LINE_KEYS = ("schema", "time", "elapsed_s", "interval_s", "tier", "client", "device", "driver",
@@ -159,6 +160,15 @@ class Expected:
 		if ended:
 			check_quiet(case, row)
 
+	def check_what_if(self, case, total):
+		"""What is computed for the kernel's own policy is what it did."""
+		if total["report_errors"] or total["pin_failures"] or total["empty_marks"]:
+			return
+		case.equal("what_if.reports", total["what_if"]["reports"], total["reports"])
+		own = total["what_if"]["lazy" if rule.lazy() else "eager"]
+		case.equal("what_if of the kernel's policy", own,
+			   {name: total[name] for name in own})
+
 	def check_sums(self, case, total):
 		"""What must hold between figures, whatever they are."""
 		if includes(self.tier, "density"):
@@ -172,6 +182,7 @@ class Expected:
 				case.check(abs(total["density"] - ratio) <= 1e-9 * ratio,
 					   f"density: expected {ratio}, saw {total['density']}")
 		if includes(self.tier, "sets"):
+			self.check_what_if(case, total)
 			order = sum(total["order"].values())
 			case.check(total["set_calls"] - total["reports"] <= order <= total["set_calls"],
 				   f"order: {total['order']} of {total['set_calls']} marks")

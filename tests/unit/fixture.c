@@ -105,6 +105,12 @@ void fixture__report(struct iovab_source_fact *s, __u64 windows, __u64 dirty_win
 	c->marked_bytes += dirty_bytes;
 	c->marks_ascending += marks ? marks - 1 : 0;
 	c->runs[0] += marks;
+	c->what_if_reports++;
+	for (i = 0; i < IOVAB_POLICIES; i++) {
+		c->what_if[i].windows += windows * (i + 1);
+		c->what_if[i].pages += windows * (i + 1) * 512;
+		c->what_if[i].repins_unknown += i == IOVAB_POLICY_LAZY && windows > 4;
+	}
 	fixture__count(&c->report, ns);
 	for (i = 0; i < windows; i++)
 		fixture__count(&c->pin, 20000 + 1000 * i);

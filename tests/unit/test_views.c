@@ -274,7 +274,7 @@ static void json_keys_are_in_the_order_of_the_contract(void **state)
 		"scan_skipped", "dirty_bytes", "density", "set_calls", "marked_bytes",
 		"redundant_bytes", "lost_bytes", "overshoot_bytes", "stray_bits",
 		"empty_marks", "wild_marks", "density_histogram", "phases", "lost_by",
-		"run_pages", "order", NULL,
+		"run_pages", "order", "what_if", NULL,
 	};
 	json_t *o = first_line(two_devices(IOVAB_TIER_SETS));
 

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What if: the marks of a report, followed through other policies of pinning.
+ *
+ * A kernel pins by one policy; what the others would have pinned for the same marks
+ * needs no pin to be known, only in which window each mark falls (iovab_policy.h):
+ *
+ *	eager	as 6.1 to 6.7: depends on the range alone, so it is worked out at the end
+ *	lazy	as 6.11 and later: one window, from the byte of the mark on that is not in it
+ *	cached	as the reference: windows on a grid, of which several are kept
+ *
+ * Most marks change nothing: they fall where both lazy and cached have pinned already.
+ * That stretch of IOVA (calm) is worked out when a mark leaves it, and the series of
+ * mark.h are bounded by it. So a mark in a series costs no more than without this.
+ *
+ * It is proven by what is observed: under the policy that the running kernel has, the
+ * figures here must be the kernel's own. So lazy and eager are the kernel's rules with
+ * their oddities (a page more for an unaligned bitmap; a mark past the range's end
+ * pins again each time), and not the reference's tidier ones.
+ *
+ * A mark of length 0 is not followed: what a kernel does for it is no policy.
+ */
+#ifndef IOVAB_BPF_WHATIF_H
+#define IOVAB_BPF_WHATIF_H
+
+#include "window.h"
+#include "iovab_policy.h"
+
+/* Windows that one mark can reach; there are 2^11 of the smaller kind in 2^43 bytes at 4 KiB. */
+#define WHAT_IF_STEPS	(1U << 16)
+
+struct what_if {
+	__u64 calm_first;	/* IOVA; first above last: nothing is calm */
+	__u64 calm_last;
+	/* lazy: its window */
+	__u64 lazy_first;	/* IOVA; likewise */
+	__u64 lazy_last;
+	__u64 lazy_past;	/* one past the last bit of the memory pinned, from the report's first */
+	/* cached */
+	__u64 clock;		/* turns from one table to another */
+	__u32 near;		/* index of the table that the last mark fell into */
+	__u32 made;		/* so many tables there are */
+	struct iovab_table tables[IOVAB_TABLES_MAX];
+
+	struct iovab_pins pins[IOVAB_POLICIES];	/* what it comes to */
+	__u64 last_start[IOVAB_POLICIES];	/* heads of the chains in window_starts */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, IOVAB_MAX_REPORTS);	/* 1 below tier sets */
+	__type(key, __u32);
+	__type(value, struct what_if);
+} what_ifs SEC(".maps");
+
+static __always_inline struct what_if *what_if_at(__u32 n)
+{
+	return bpf_map_lookup_elem(&what_ifs, &n);
+}
+
+static const struct what_if no_marks = {
+	.calm_first = 1,
+	.lazy_first = 1,
+};
+
+/* The bitmap's bytes, as a kernel counts them. */
+static __always_inline __u64 bitmap_bytes(const struct report *r)
+{
+	return (((r->length - 1) >> r->page_shift) >> 3) + 1;
+}
+
+/* What a kernel pins from byte @byte of the bitmap on: pages. */
+static __always_inline __u64 kernel_pages(const struct report *r, __u64 byte)
+{
+	__u64 page_mask = (1ULL << cpu_page_shift) - 1, most = (1ULL << cpu_page_shift) / 8;
+	__u64 pages = ((bitmap_bytes(r) - byte) + page_mask) >> cpu_page_shift;
+
+	if ((r->bitmap_addr + byte) & page_mask)
+		pages++;
+	return pages < most ? pages : most;
+}
+
+/* One past the last byte of bitmap that these pages hold. */
+static __always_inline __u64 pages_past(const struct report *r, __u64 byte, __u64 pages)
+{
+	__u64 page_mask = (1ULL << cpu_page_shift) - 1;
+
+	return byte + (pages << cpu_page_shift) - ((r->bitmap_addr + byte) & page_mask);
+}
+
+/* Of each report and policy so many windows are remembered: repins of further ones are unknown. */
+#define WHAT_IF_STARTS	16384
+
+static __always_inline void what_if_pin(struct report *r, struct what_if *w,
+					enum iovab_policy_id policy, __u64 page, __u64 pages)
+{
+	struct iovab_pins *pins = &w->pins[policy];
+
+	pins->windows++;
+	pins->pages += pages;
+	if (pins->repins_unknown)
+		return;
+	switch (starts_remember(r, policy, page, &w->last_start[policy])) {
+	case STARTS_KNOWN:
+		pins->repins++;
+		break;
+	case STARTS_FULL:
+		pins->repins_unknown = 1;
+		break;
+	case STARTS_NEW:
+		pins->repins_unknown = pins->windows - pins->repins > WHAT_IF_STARTS;
+		break;
+	}
+}
+
+/* --- lazy --- */
+
+struct lazy_walk {
+	struct report *r;
+	struct what_if *w;
+	__u64 start, last;	/* of what is left of the mark */
+};
+
+static long lazy_step(__u32 index, struct lazy_walk *walk)
+{
+	struct report *r = walk->r;
+	struct what_if *w = walk->w;
+	__u64 range_last = r->iova + (r->length - 1), byte, pages, past, bits;
+
+	if (walk->start < w->lazy_first || walk->last > w->lazy_last || walk->last < walk->start) {
+		if (walk->start < r->iova)
+			return 1;
+		byte = ((walk->start - r->iova) >> r->page_shift) >> 3;
+		if (byte >= bitmap_bytes(r))
+			return 1;
+		pages = kernel_pages(r, byte);
+		what_if_pin(r, w, IOVAB_POLICY_LAZY, byte * 8, pages);
+		past = pages_past(r, byte, pages);
+		w->lazy_past = past * 8;
+		if (past > bitmap_bytes(r))
+			past = bitmap_bytes(r);
+		w->lazy_first = r->iova + ((byte * 8) << r->page_shift);
+		w->lazy_last = w->lazy_first + (((past - byte) * 8) << r->page_shift) - 1;
+		if (w->lazy_last > range_last || w->lazy_last < w->lazy_first)
+			w->lazy_last = range_last;
+	}
+	/* the rest, a whole number of pages, is behind the memory that is pinned */
+	bits = ((walk->last - r->iova) >> r->page_shift) + 1;
+	if (bits <= w->lazy_past)
+		return 1;
+	walk->start = walk->last + 1 - ((bits - w->lazy_past) << r->page_shift);
+	return 0;
+}
+
+/* --- cached --- */
+
+struct cached_walk {
+	__u32 n;
+	struct report *r;
+	struct what_if *w;
+	struct iovab_layout layout;
+	__u64 bit, last;	/* of what is left of the mark */
+};
+
+static __always_inline struct iovab_table *table_at(struct what_if *w, __u32 i)
+{
+	return &w->tables[i % IOVAB_TABLES_MAX];
+}
+
+/*
+ * Searches through the tables have as many ways out as there are tables. As global
+ * functions they are looked at once each, and not in every combination; older
+ * verifiers do not come to an end of those.
+ */
+__noinline int table_find(__u32 n, __u64 bit)
+{
+	struct what_if *w = what_if_at(n);
+
+	return w ? iovab_tables__find(w->tables, IOVAB_TABLES_MAX, bit) : IOVAB_TABLES_MAX;
+}
+
+__noinline int table_oldest(__u32 n)
+{
+	struct what_if *w = what_if_at(n);
+
+	return w ? iovab_tables__oldest(w->tables, IOVAB_TABLES_MAX) : 0;
+}
+
+/* The number of the highest bit. */
+__noinline int highest_bit(__u64 v)
+{
+	return iovab_log2(v);
+}
+
+/* The table of a bit: kept, made, or in the place of the one turned to longest ago. */
+static __always_inline void turn_to(struct cached_walk *walk, const struct iovab_policy *policy)
+{
+	struct what_if *w = walk->w;
+	struct iovab_table *near = table_at(w, w->near);
+	__u32 i;
+
+	if (w->made && walk->bit >= near->first_bit && walk->bit <= near->last_bit)
+		return;
+	i = table_find(walk->n, walk->bit);
+	if (i >= w->made) {
+		i = w->made < IOVAB_TABLES_MAX ? w->made++ : table_oldest(walk->n);
+		iovab_table__place(table_at(w, i), policy, &walk->layout, walk->bit);
+	}
+	w->near = i;
+	table_at(w, i)->stamp = ++w->clock;
+}
+
+static long cached_step(__u32 index, struct cached_walk *walk)
+{
+	const struct iovab_policy policy = iovab_policy__of(IOVAB_POLICY_CACHED);
+	struct what_if *w = walk->w;
+	__u64 first_page, last_page;
+	struct iovab_table *table;
+	__u32 window;
+
+	turn_to(walk, &policy);
+	table = table_at(w, w->near);
+	window = iovab_table__window_of(table, &policy, &walk->layout,
+					iovab_layout__page(&walk->layout, walk->bit)) & 31;
+	iovab_table__window(table, &policy, &walk->layout, window, &first_page, &last_page);
+	if (!(table->windows >> window & 1)) {
+		table->windows |= 1U << window;
+		what_if_pin(walk->r, w, IOVAB_POLICY_CACHED, first_page, last_page - first_page + 1);
+	}
+	walk->bit = iovab_layout__last_bit(&walk->layout, last_page) + 1;
+	return walk->bit > walk->last || !walk->bit;
+}
+
+/* The stretch of windows around the last mark's that are pinned in the near table. */
+static __always_inline void cached_calm(struct cached_walk *walk, __u64 bit)
+{
+	const struct iovab_policy policy = iovab_policy__of(IOVAB_POLICY_CACHED);
+	struct what_if *w = walk->w;
+	const struct iovab_table *table = table_at(w, w->near);
+	const struct iovab_layout *layout = &walk->layout;
+	__u64 first_page, last_page, unused, pinned = table->windows, one, below;
+	__u32 from, to;
+
+	one = 1ULL << (iovab_table__window_of(table, &policy, layout,
+					      iovab_layout__page(layout, bit)) & 31);
+	/* a carry runs through the ones from here on, up to the first zero */
+	to = iovab_shift((pinned + one) & ~pinned) - 1;
+	below = ~pinned & (one - 1);
+	from = below ? highest_bit(below) + 1 : 0;
+	iovab_table__window(table, &policy, layout, from, &first_page, &unused);
+	iovab_table__window(table, &policy, layout, to, &unused, &last_page);
+	w->calm_first = iovab_layout__iova(layout, iovab_layout__first_bit(layout, first_page));
+	w->calm_last = iovab_layout__last_iova(layout, iovab_layout__last_bit(layout, last_page));
+}
+
+/* --- both --- */
+
+/*
+ * A mark that leaves the calm stretch. A global function: the verifier looks at it
+ * once. Returns 0.
+ */
+__noinline int what_if_mark(__u32 n, __u64 start, __u64 last)
+{
+	struct report *r = report_at(n);
+	struct what_if *w = what_if_at(n);
+	struct cached_walk cached = { .n = n, .bit = start, .last = last };
+	struct lazy_walk lazily = { .start = start, .last = last };
+	__u64 bit;
+
+	if (!r || !w)
+		return 0;
+	lazily.r = cached.r = r;
+	lazily.w = cached.w = w;
+	bpf_loop(WHAT_IF_STEPS, lazy_step, &lazily, 0);
+
+	w->calm_first = 1;
+	w->calm_last = 0;
+	if (!iovab_layout__init(&cached.layout, r->iova, r->length, 1ULL << r->page_shift,
+				r->bitmap_addr, cpu_page_shift) ||
+	    !iovab_layout__clip(&cached.layout, &cached.bit, &cached.last))
+		return 0;
+	bit = cached.last;
+	bpf_loop(WHAT_IF_STEPS, cached_step, &cached, 0);
+	cached_calm(&cached, bit);
+	if (w->lazy_first > w->calm_first)
+		w->calm_first = w->lazy_first;
+	if (w->lazy_last < w->calm_last)
+		w->calm_last = w->lazy_last;
+	return 0;
+}
+
+/* Does the mark fall where nothing changes? */
+static __always_inline bool what_if_calm(const struct what_if *w, __u64 start, __u64 last)
+{
+	return start >= w->calm_first && last <= w->calm_last;
+}
+
+/* --- eager, and the end --- */
+
+struct eager_walk {
+	struct report *r;
+	struct what_if *w;
+	__u64 byte;
+};
+
+static long eager_step(__u32 index, struct eager_walk *walk)
+{
+	__u64 pages = kernel_pages(walk->r, walk->byte);
+
+	walk->w->pins[IOVAB_POLICY_EAGER].windows++;
+	walk->w->pins[IOVAB_POLICY_EAGER].pages += pages;
+	walk->byte = pages_past(walk->r, walk->byte, pages);
+	return walk->byte >= bitmap_bytes(walk->r);
+}
+
+/* The report ends: nothing of it stays behind. */
+static __always_inline void what_if_finish(struct report *r, struct what_if *w)
+{
+	struct eager_walk walk = { .r = r, .w = w };
+
+	bpf_loop(WHAT_IF_STEPS, eager_step, &walk, 0);
+	starts_forget(r, IOVAB_POLICY_LAZY, w->last_start[IOVAB_POLICY_LAZY]);
+	starts_forget(r, IOVAB_POLICY_CACHED, w->last_start[IOVAB_POLICY_CACHED]);
+}
+
+#endif /* IOVAB_BPF_WHATIF_H */
