@@ -109,6 +109,8 @@ static const struct column counters_columns[] = {
 	C64(stray_bits),
 	C64(empty_marks),
 	C64(wild_marks),
+	C64(what_if_reports),
+	COUNTS64(counters_record, counters.what_if, "what_if"),
 	C64(marks_ascending),
 	C64(marks_descending),
 	C64(marks_overlapping),
@@ -123,8 +125,6 @@ static const struct column counters_columns[] = {
 	COUNTS64(counters_record, counters.density, "density"),
 	C64(density_sum),
 	COUNTS64(counters_record, counters.runs, "runs"),
-	C64(what_if_reports),
-	COUNTS64(counters_record, counters.what_if, "what_if"),
 };
 
 /* Id and names are in the table of sources, and folds say nothing of a whole copy. */

@@ -190,6 +190,8 @@ static void add_window(struct scene *s, unsigned int i, struct iovab_report_even
 /* What the report counted becomes its source's. */
 static void fold(struct scene *s, struct iovab_source *c, const struct iovab_report_event *r)
 {
+	unsigned int p;
+
 	c->folds_begun++;
 	c->folds_done++;
 	c->last_iova = r->iova;
@@ -216,6 +218,12 @@ static void fold(struct scene *s, struct iovab_source *c, const struct iovab_rep
 	c->lost_bytes += r->lost_pages * PAGE;
 	c->lost_by[IOVAB_LOST_WINDOW] += r->lost_pages * PAGE;
 	c->stray_bits += r->stray_bits;
+	c->what_if_reports++;
+	for (p = 0; p < IOVAB_POLICIES; p++) {
+		c->what_if[p].windows += 1 + p;
+		c->what_if[p].pages += 512 * (1 + p);
+		c->what_if[p].repins += p;
+	}
 	c->marks_ascending += r->set_calls ? r->set_calls - 1 : 0;
 	c->runs[0] += r->set_calls;
 }

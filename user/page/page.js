@@ -478,6 +478,23 @@ function writeHot(section, d)
 				      bytes(h.length), bytes(h.dirty_bytes), percent(h.share)]));
 }
 
+/* What other ways of pinning would have done with the same marks. */
+function writeWhatIf(section, d)
+{
+	const what = d.total.what_if;
+
+	if (!what || !what.reports)
+		return;
+	add(section, "h3", "What if");
+	addTable(section, [["policy", true], ["windows"], ["pages pinned"], ["repins"]],
+		 [["this kernel", count(d.total.windows), count(d.total.pages_pinned), count(d.total.repins)],
+		  ...["eager", "lazy", "cached"].filter(name => what[name]).map(name => [
+			name, shown(what[name], "windows", count), shown(what[name], "pages_pinned", count),
+			shown(what[name], "repins", count)])]);
+	if (what.reports < d.total.reports)
+		add(section, "p", `The policies are of ${count(what.reports)} of the ${count(d.total.reports)} reports.`, "soft");
+}
+
 function writeHeat(charts, d)
 {
 	const { least, most } = heatChart(d, colours());
@@ -514,6 +531,7 @@ function writeDevice(app, d, i)
 	addChart(charts, "Latencies", "how many took how long", c => histogramChart(d, c));
 	if (d.heat && d.heat.bins.length)
 		writeHeat(charts, d);
+	writeWhatIf(section, d);
 	writeHot(section, d);
 	writeRounds(section, d);
 }
