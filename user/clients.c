@@ -17,10 +17,10 @@
 static const struct kind {
 	const char *name;
 	const void *(*elf)(size_t *size);
-	size_t callback;	/* offset in struct features: 0 there, and it is not there */
+	size_t there;		/* offset in struct features: a flag */
 } kinds[] = {
-	{ "vfio", vfio_bpf__elf_bytes, offsetof(struct features, vfio_callback) },
-	{ "iommufd", iommufd_bpf__elf_bytes, offsetof(struct features, iommufd_callback) },
+	{ "vfio", vfio_bpf__elf_bytes, offsetof(struct features, vfio) },
+	{ "iommufd", iommufd_bpf__elf_bytes, offsetof(struct features, iommufd) },
 };
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -136,10 +136,10 @@ void clients__attach(struct clients *c, const struct features *f, struct iovab_b
 	size_t i;
 
 	for (i = 0; i < N_KINDS; i++) {
-		__u64 callback = *(const __u64 *)((const char *)f + kinds[i].callback);
+		bool there = *(const bool *)((const char *)f + kinds[i].there);
 		int err;
 
-		if (!callback || c->client[i].tried)
+		if (!there || c->client[i].tried)
 			continue;
 		err = client_attach(&c->client[i], &kinds[i], f->kprobes, bpf);
 		if (err && !f->kprobes)

@@ -264,9 +264,10 @@ void features__find_symbols(struct features *f)
 	const struct {
 		const char *name;
 		__u64 *addr;
+		bool *there;		/* NULL: nobody asks */
 	} wanted[] = {
-		{ "vfio_device_log_read_and_clear", &f->vfio_callback },
-		{ "__iommu_read_and_clear_dirty", &f->iommufd_callback },
+		{ "vfio_device_log_read_and_clear", &f->vfio_callback, &f->vfio },
+		{ "__iommu_read_and_clear_dirty", &f->iommufd_callback, &f->iommufd },
 		/* x86 that lays its memory out at boot */
 		{ "page_offset_base", &f->direct_map_var },
 		{ "vmemmap_base", &f->page_map_var },
@@ -281,9 +282,13 @@ void features__find_symbols(struct features *f)
 	while (file && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%llx %*s %255s", &addr, name) != 2)
 			continue;
-		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-			if (!strcmp(name, wanted[i].name))
-				*wanted[i].addr = addr;
+		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+			if (strcmp(name, wanted[i].name))
+				continue;
+			*wanted[i].addr = addr;
+			if (wanted[i].there)
+				*wanted[i].there = true;
+		}
 		take_symbol(f, name);
 	}
 	if (file)

@@ -47,7 +47,11 @@ struct features {
 	enum iovab_generation generation;
 	__u32 index_bytes;		/* of user bitmap that an index counts */
 	struct features_hook hooks[FEATURES_SIGNALS];
-	/* what each client hands to for_each: kernel addresses; 0: no such client */
+	bool vfio, iommufd;		/* the clients that are there */
+	/*
+	 * What each hands to for_each: kernel addresses. 0 where the client is not there,
+	 * and where addresses are hidden from us (kptr_restrict, without CAP_SYSLOG).
+	 */
 	__u64 vfio_callback, iommufd_callback;
 	bool kprobes;			/* for the clients' functions, too */
 	/* where the kernel keeps the addresses of its direct map and of its struct pages; 0: nowhere */

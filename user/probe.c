@@ -64,8 +64,8 @@ int probe__write_text(FILE *out, const struct features *f)
 			features__describe(f->generation));
 		write_hooks(out, f);
 		fprintf(out, "client     %-22s %s\n", "vfio",
-			f->vfio_callback ? "reports of devices, and their phase" : "not there, or its module is not loaded");
-		fprintf(out, "client     %-22s %s\n", "iommufd", f->iommufd_callback ?
+			f->vfio ? "reports of devices, and their phase" : "not there, or its module is not loaded");
+		fprintf(out, "client     %-22s %s\n", "iommufd", f->iommufd ?
 			"reports of HWPTs, with the devices attached to them" :
 			"not there, or its module is not loaded");
 		write_tiers(out, f);
@@ -98,9 +98,9 @@ static json_t *json_clients(const struct features *f)
 {
 	json_t *list = json_array();
 
-	if (f->vfio_callback)
+	if (f->vfio)
 		json_array_append_new(list, json_string("vfio"));
-	if (f->iommufd_callback)
+	if (f->iommufd)
 		json_array_append_new(list, json_string("iommufd"));
 	return list;
 }

@@ -259,7 +259,7 @@ bool session__attached(const struct session *s)
 
 bool session__complete(const struct session *s)
 {
-	return s->n_links > 0 && s->features.vfio_callback;
+	return s->n_links > 0 && s->features.vfio;
 }
 
 const struct features *session__features(const struct session *s)
