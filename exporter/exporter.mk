@@ -30,6 +30,6 @@ $(BUILD)/tools/iovab-exporter.o: USER_CFLAGS += -iquote exporter $(exporter_cfla
 
 $(BUILD)/iovab-exporter: $(BUILD)/tools/iovab-exporter.o $(exporter_objects) $(BUILD)/libiovab.a
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(exporter_ldlibs) $(lib_libs) -lelf -lz -lm -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(exporter_ldlibs) $(lib_libs) -lelf -lz -lm -o $@
 
 -include $(wildcard $(BUILD)/exporter/*.d)
