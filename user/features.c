@@ -269,8 +269,8 @@ void features__find_symbols(struct features *f)
 		{ "vfio_device_log_read_and_clear", &f->vfio_callback, &f->vfio },
 		{ "__iommu_read_and_clear_dirty", &f->iommufd_callback, &f->iommufd },
 		/* x86 that lays its memory out at boot */
-		{ "page_offset_base", &f->direct_map_var },
-		{ "vmemmap_base", &f->page_map_var },
+		{ "page_offset_base", &f->direct_map_var, NULL },
+		{ "vmemmap_base", &f->page_map_var, NULL },
 	};
 	char line[512], name[256];
 	unsigned long long addr;

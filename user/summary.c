@@ -13,12 +13,24 @@ static struct flow begin(FILE *out, unsigned int width, enum text_charset cs)
 	return (struct flow){ .out = out, .width = width, .charset = cs };
 }
 
-/* Begins a line of a device's block: a label, the rest in a column of its own. */
-static void label(struct flow *f, const char *name)
+/* Begins a line: a label, behind which the rest is a column; what comes leaves @gap before it. */
+static void begin_column(struct flow *f, const char *name, int gap)
 {
 	f->indent = LABEL_WIDTH;
-	fprintf(f->out, "  %-*s", LABEL_WIDTH - 3, name);
-	f->used = LABEL_WIDTH - 1;
+	f->used = (size_t)(LABEL_WIDTH - gap);
+	fprintf(f->out, "  %-*s", (int)f->used - 2, name);
+}
+
+/* A line of a device's block, of words. */
+static void label(struct flow *f, const char *name)
+{
+	begin_column(f, name, 1);
+}
+
+/* The same, of items. */
+static void label_items(struct flow *f, const char *name)
+{
+	begin_column(f, name, 2);
 }
 
 static const char *exact(char buf[IOVAB_UNITS_LEN], struct iovab_value v)
@@ -78,7 +90,7 @@ static void write_devices(struct flow *f, const struct iovab_row *row)
 
 	if (row->n_devices < 2)
 		return;
-	label(f, "devices");
+	label_items(f, "devices");
 	for (i = 0; i < row->n_devices && i < IOVAB_HWPT_DEVICES; i++)
 		put_field(f, "", row->devices[i], sizeof(row->devices[i]));
 	if (row->n_devices > IOVAB_HWPT_DEVICES)
@@ -127,7 +139,7 @@ static void write_phases(struct flow *f, const struct iovab_figures *t)
 		if (!model__phase_name(p) || !t->phase_reports[p])
 			continue;
 		if (first)
-			label(f, "phases");
+			label_items(f, "phases");
 		units__duration(took, sizeof(took), t->phase_ns[p], f->charset);
 		flow__item(f, "%s %s report%s, %s%s", model__phase_name(p),
 			   units__exact(n, sizeof(n), t->phase_reports[p]),
@@ -337,7 +349,7 @@ static void write_what_if(struct flow *f, const struct iovab_figures *t)
 
 	if (!t->what_if_reports)
 		return;
-	label(f, "what if");
+	label_items(f, "what if");
 	for (p = 0; p < IOVAB_POLICIES; p++)
 		flow__item(f, "%s %s windows, %s pages", model__policy_name(p),
 			   units__exact(windows, sizeof(windows), t->what_if[p].windows),
