@@ -25,8 +25,9 @@ PARTS = {
 		 ("hwpt", "test_hwpt", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
 		 ("kprobe", "test_kprobe", 2),
 		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
-		 ("screen", "test_screen", None), ("place", "test_places", None),
-		 ("record", "test_record", 2)),
+		 ("screen", "test_screen", None), ("record", "test_record", 2),
+		 # last: it locks the kernel down
+		 ("place", "test_places", None)),
 	"preempt": (("preempt", "test_preempt", 2),),
 	"reattach": (("reattach", "test_reattach", 2),),
 	"upstream": (("upstream", "test_upstream", None),),
