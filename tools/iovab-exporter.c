@@ -141,10 +141,7 @@ static int drop_if_complete(struct exporter *x, struct iovab_error *e)
 	}
 	if (x->dropped)
 		return 0;
-	if (!session__complete(x->session) && features__module_loaded()) {
-		/* nothing to wait for: it is there, and cannot be found */
-		log__line("the kernel hides its addresses: devices stay unknown; grant CAP_SYSLOG too, or run as root");
-	} else if (!session__complete(x->session)) {
+	if (!session__complete(x->session)) {
 		if (!x->told_waiting)
 			log__line("the module vfio is not loaded; its devices will be known when it is");
 		x->told_waiting = true;
