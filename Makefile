@@ -6,7 +6,10 @@
 #	make demo	build, boot the lab, watch two devices migrate
 #	make demo-qemu	the same with a real QEMU and its guest
 #	make test	every test, closing with 'N passed, N failed, N skipped'
+#	make test-SUITE	one of unit, reference, screen, docs, exporter, record, lab
+#	make fuzz-reference, make bench-reference	tests/ref.mk says more
 #	make lab	a shell in the lab; CMD='...' runs one command in it
+#	make modules	the kernel modules, for the lab's kernel
 #	make install	into $(DESTDIR)$(PREFIX)
 #
 # V=1 shows the commands. Outputs go under build/.
