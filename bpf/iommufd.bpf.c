@@ -11,7 +11,7 @@
  * that moment, whenever the attachments were made and however often they changed.
  *
  *	iommufd_ctx.objects  (xarray by id)
- *	  +- iommufd_device -> igroup -> hwpt                   up to 6.13
+ *	  +- iommufd_device -> igroup -> hwpt                   up to 6.14
  *	                              -> pasid_attach[0] -> hwpt   later
  *
  * A device whose HWPT is nested in the one that is asked for writes through it as
@@ -30,10 +30,10 @@ char LICENSE[] SEC("license") = "GPL";
 #define XA_LEVELS	3		/* 64^3 ids */
 #define GROUP_DEVICES	64		/* in one IOMMU group */
 
+/* The least used goes: requests for HWPTs that come to nothing must not fill it for good. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, IOVAB_MAX_SOURCES);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct iovab_hwpt_key);
 	__type(value, struct iovab_hwpt);
 } hwpts SEC(".maps");
@@ -221,6 +221,12 @@ static __always_inline void list_devices(struct walk *w, __u64 head)
 		bpf_loop(XA_SLOTS, take_object, w, 0);
 }
 
+static __always_inline bool is_hwpt(struct iommufd_object *obj)
+{
+	return BPF_CORE_READ(obj, type) ==
+	       bpf_core_enum_value(enum iommufd_object_type, IOMMUFD_OBJ_HWPT_PAGING);
+}
+
 static __always_inline void handle_request(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_get_dirty_bitmap *cmd = BPF_CORE_READ(ucmd, cmd);
@@ -236,12 +242,15 @@ static __always_inline void handle_request(struct iommufd_ucmd *ucmd)
 	caller_enter(&c);
 	w.hwpt = xa_find(head, key.hwpt);
 	list = bpf_map_lookup_elem(&scratch, &zero);
-	if (!w.hwpt || !list)
-		return;			/* there is no such HWPT: no report comes of it */
+	if (!w.hwpt || !list || !is_hwpt((void *)w.hwpt)) {
+		bpf_map_delete_elem(&hwpts, &key);	/* unknown, if there is such a HWPT at all */
+		return;
+	}
 	list_devices(&w, head);
 	list->attached = w.attached;
 	list->unknown = w.unknown;
-	bpf_map_update_elem(&hwpts, &key, list, BPF_ANY);
+	if (bpf_map_update_elem(&hwpts, &key, list, BPF_ANY))
+		bpf_map_delete_elem(&hwpts, &key);	/* better none than the one before */
 }
 
 static __always_inline void handle_entry(__u64 ucmd)

@@ -14,7 +14,7 @@
  *   (eager)                           exit: the pin succeeded or failed
  *   alloc          iova_bitmap_alloc  exit: it failed (eager), a report begins (lazy)
  *   pin (lazy)     pin_user_pages_fast    entry and exit, if the pages are a report's
- *   unpin (lazy)   unpin_user_pages   entry, likewise: the window ends
+ *   unpin          unpin_user_pages   entry, likewise: the window ends
  *   for_each       iova_bitmap_for_each   entry: the client
  *                                         exit: the report's result
  *   set            iova_bitmap_set    entry: a mark (tier sets)
@@ -55,15 +55,25 @@ static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 key,
 	pin_begun(r);
 }
 
+/* The entry was skipped, and with it the end of the window before, if it was not unpinned. */
+static __always_inline void pin_begin_missed(struct report *r)
+{
+	count(&losses.pins_unowned);
+	if (r->window_pages && tier >= IOVAB_TIER_DENSITY)
+		r->scan_skipped++;
+	r->window_pages = 0;
+}
+
 /* A pin of @npages from @addr on ended; @npages <= 0: it failed. */
 static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, long npages,
 				      __u64 now)
 {
 	struct iovab_slot *s = slot_at(n);
 
-	if (!r->pin_start_ns)
-		return;
-	pin_timed(r, now - r->pin_start_ns);
+	if (r->pin_start_ns)
+		pin_timed(r, now - r->pin_start_ns);
+	else
+		pin_begin_missed(r);
 	r->pin_start_ns = 0;
 	if (npages > 0) {
 		window_start(n, r, addr, npages, now);

@@ -80,7 +80,7 @@ struct vfio_device {
 	struct device device;
 } __reloc;
 
-/* 6.2 ("vfio: Accept vfio device file in the KVM facing kAPI" and before it): a file's private data. */
+/* 6.6, with the devices' own files (cdev): a file's private data. */
 struct vfio_device_file {
 	struct vfio_device *device;
 } __reloc;
@@ -110,6 +110,7 @@ struct iommufd_ctx {
 /* The numbers differ from kernel to kernel. */
 enum iommufd_object_type {
 	IOMMUFD_OBJ_DEVICE = 1,
+	IOMMUFD_OBJ_HWPT_PAGING = 2,
 	IOMMUFD_OBJ_HWPT_NESTED = 3,
 };
 

@@ -255,6 +255,8 @@ __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 			mark_lost(r, IOVAB_LOST_BELOW, first_page, pages);
 		return 0;
 	}
+	if (!r->window_pages)
+		return 0;		/* its pin was not seen: nobody knows */
 	if (below || first_page < r->window_page) {
 		mark_lost(r, IOVAB_LOST_WINDOW, first_page, pages);
 	} else if (last_page >= window_past) {

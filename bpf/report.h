@@ -37,6 +37,13 @@ static __always_inline void report_owner(struct report *r)
 	bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), &leader->comm);
 }
 
+/* Nothing of the report stays in the maps that hold more than reports. */
+static __always_inline void report_forget(const struct report *r)
+{
+	starts_forget(r, STARTS_OBSERVED, r->last_window_start);
+	bpf_map_delete_elem(&page_arrays, &r->page_array);
+}
+
 /* Takes down whom the thread asks for. */
 static __always_inline void report_caller(struct report *r)
 {
@@ -66,6 +73,11 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 
 	if (n >= 0) {
 		/* an object of old whose free was not seen had this address */
+		r = report_at(n);
+		if (r)
+			report_forget(r);
+		if (tier >= IOVAB_TIER_SETS)
+			what_if_forget(n);
 		slot_release(n);
 		count(&losses.joined_late);
 	}
@@ -83,8 +95,8 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
 	r->serial = __sync_fetch_and_add(&last_serial, 1);
 	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
-	if (lazy)
-		bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY);
+	if (bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY))
+		count(&losses.pins_unowned);
 	if (tier >= IOVAB_TIER_SETS)
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
 	report_owner(r);
@@ -241,7 +253,7 @@ static __always_inline void fold_what_if(struct iovab_source *src, const struct 
 	enum iovab_policy_id p;
 
 	/* what failed was not followed as a kernel would, or did not get to its end */
-	if (r->failed || r->pin_failures || r->empty_marks)
+	if (r->failed || r->pin_failures || r->empty_marks || !r->length)
 		return;
 	add(&src->what_if_reports, 1);
 	for (p = 0; p < IOVAB_POLICIES; p++) {
@@ -329,7 +341,8 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 
 	if (w) {
 		mark_finish(s, r);
-		what_if_finish(r, w);
+		what_if_eager(r, w);
+		what_if_forget(n);
 	}
 	src = report_source(r);
 	if (src) {
@@ -349,10 +362,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	/* one in trouble is told singly, whoever reads */
 	if (want_events || marks_lost(r) || r->stray_bits)
 		report_announce(r, s, src, now);
-	if (lazy) {
-		starts_forget(r, STARTS_OBSERVED, r->last_window_start);
-		bpf_map_delete_elem(&page_arrays, &r->page_array);
-	}
+	report_forget(r);
 	slot_release(n);
 }
 

@@ -159,8 +159,8 @@ static __always_inline long read_chunk(const struct scan *s, struct chunk *c, __
 {
 	long err = bpf_probe_read_user(c, bytes, (void *)addr);
 
-	/* at an eager kernel's next pin the window before is unpinned already */
-	if (err && s->user != SCAN_PIN_ENTRY)
+	/* at an eager kernel's next pin, or free, the window before is unpinned already */
+	if (err && (lazy || s->user == SCAN_PIN_EXIT || s->user == SCAN_UNPIN))
 		err = read_pinned(s->r, c, bytes, addr);
 	return err;
 }

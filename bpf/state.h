@@ -12,7 +12,7 @@
  * written by two CPUs at once.
  *
  * A slot has two halves with the same number. `struct iovab_slot` is in .bss: what
- * a mark needs, in one cache line, reached without a helper, and what user space
+ * a mark needs, the commonest in one cache line, reached without a helper, and what user space
  * looks at to list the reports in flight. `struct report` is in an array map:
  * all the rest, touched a few times a window.
  */
@@ -121,9 +121,9 @@ struct {
 } reports SEC(".maps");
 
 /*
- * Which report an array of pages belongs to: how pins that are asked of the
- * memory manager are told from those of everybody else. Only where the kernel's
- * own get and put cannot be seen.
+ * Which report an array of pages belongs to: how what is asked of the memory manager
+ * is told from what everybody else asks of it, where the kernel's own put, or get,
+ * cannot be seen.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -36,7 +36,7 @@ struct request {
 	__u32 device_state;	/* of MIG_DEVICE_STATE, the first of its data */
 };
 
-/* 6.2 put a vfio_device_file between the file and its device. */
+/* 6.6 put a vfio_device_file between the file and its device. */
 static __always_inline struct vfio_device *device_of(const struct file *file)
 {
 	void *private = BPF_CORE_READ(file, private_data);

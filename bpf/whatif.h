@@ -89,7 +89,7 @@ static __always_inline __u64 pages_past(const struct report *r, __u64 byte, __u6
 }
 
 /* Of each report and policy so many windows are remembered: repins of further ones are unknown. */
-#define WHAT_IF_STARTS	16384
+#define WHAT_IF_STARTS	4096
 
 static __always_inline void what_if_pin(struct report *r, struct what_if *w,
 					enum iovab_policy_id policy, __u64 page, __u64 pages)
@@ -297,28 +297,29 @@ static __always_inline bool what_if_calm(const struct what_if *w, __u64 start, _
 
 /* --- eager, and the end --- */
 
-struct eager_walk {
-	struct report *r;
-	struct what_if *w;
-	__u64 byte;
-};
-
-static long eager_step(__u32 index, struct eager_walk *walk)
+/* The first window may begin inside a page; those behind it begin on one, and are full but the last. */
+static __always_inline void what_if_eager(const struct report *r, struct what_if *w)
 {
-	__u64 pages = kernel_pages(walk->r, walk->byte);
+	struct iovab_pins *pins = &w->pins[IOVAB_POLICY_EAGER];
+	__u64 pages = kernel_pages(r, 0), past = pages_past(r, 0, pages), left;
+	__u32 window_shift = 2 * cpu_page_shift - 3;	/* a page of addresses of pages */
 
-	walk->w->pins[IOVAB_POLICY_EAGER].windows++;
-	walk->w->pins[IOVAB_POLICY_EAGER].pages += pages;
-	walk->byte = pages_past(walk->r, walk->byte, pages);
-	return walk->byte >= bitmap_bytes(walk->r);
+	pins->windows = 1;
+	pins->pages = pages;
+	if (past >= bitmap_bytes(r))
+		return;
+	left = bitmap_bytes(r) - past;
+	pins->windows += (left + (1ULL << window_shift) - 1) >> window_shift;
+	pins->pages += (left + (1ULL << cpu_page_shift) - 1) >> cpu_page_shift;
 }
 
-/* The report ends: nothing of it stays behind. */
-static __always_inline void what_if_finish(struct report *r, struct what_if *w)
+static __always_inline void what_if_forget(__u32 n)
 {
-	struct eager_walk walk = { .r = r, .w = w };
+	struct what_if *w = what_if_at(n);
+	struct report *r = report_at(n);
 
-	bpf_loop(WHAT_IF_STEPS, eager_step, &walk, 0);
+	if (!w || !r)
+		return;
 	starts_forget(r, IOVAB_POLICY_LAZY, w->last_start[IOVAB_POLICY_LAZY]);
 	starts_forget(r, IOVAB_POLICY_CACHED, w->last_start[IOVAB_POLICY_CACHED]);
 }

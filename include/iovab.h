@@ -119,7 +119,7 @@ struct iovab_source_key {
 	char device[IOVAB_DEVICE_LEN];	/* kernel's device name; "" if unknown */
 };
 
-/* A HWPT, and the devices that were attached to it when its last report began. */
+/* A HWPT, and the devices that were attached to it when it was last asked for a report. */
 struct iovab_hwpt_key {
 	__u64 context;		/* as in struct iovab_source_key */
 	__u32 hwpt;

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "array.h"
@@ -45,6 +46,7 @@ struct collector {
 	struct ring_buffer *ring;
 	struct iovab_facts facts;
 	unsigned int turn;
+	__u64 secret;				/* of hide() */
 
 	struct iovab_source_key *keys;		/* IOVAB_MAX_SOURCES of each */
 	struct iovab_source *values;
@@ -85,6 +87,8 @@ struct collector *collector__new(struct session *s)
 		return NULL;
 	c->session = s;
 	c->cost_fd = -1;
+	if (getrandom(&c->secret, sizeof(c->secret), 0) != sizeof(c->secret))
+		c->secret = clock_ns(CLOCK_MONOTONIC);
 	c->keys = calloc(IOVAB_MAX_SOURCES, sizeof(*c->keys));
 	c->values = calloc(IOVAB_MAX_SOURCES, sizeof(*c->values));
 	c->sources = calloc(IOVAB_MAX_SOURCES, sizeof(*c->sources));
@@ -184,11 +188,12 @@ static struct iovab_hwpt_key hwpt_key(const struct iovab_source_key *key)
 	return (struct iovab_hwpt_key){ .context = key->context, .hwpt = key->hwpt };
 }
 
-/* The devices of the HWPT of source @i at its last report; NULL: they are unknown, or it has none. */
-static const struct iovab_hwpt *read_hwpt(struct collector *c, size_t i)
+/* The devices of the HWPT of a source at its last report, kept as number @i; NULL: they are unknown, or it has none. */
+static const struct iovab_hwpt *read_hwpt(struct collector *c, const struct iovab_source_key *source,
+					  size_t i)
 {
 	int map = clients__hwpts(session__clients(c->session));
-	struct iovab_hwpt_key key = hwpt_key(&c->sources[i].key);
+	struct iovab_hwpt_key key = hwpt_key(source);
 
 	if (!key.hwpt || map < 0)
 		return NULL;
@@ -208,6 +213,18 @@ static void forget_source(struct collector *c, int map, const struct iovab_sourc
 	bpf_map_delete_elem(map, key);
 	if (hwpt.hwpt && hwpts >= 0)
 		bpf_map_delete_elem(hwpts, &hwpt);
+}
+
+/*
+ * What stands for a kernel address outside of this process: facts are recorded, and
+ * recordings are sent around.
+ */
+static __u64 hide(const struct collector *c, __u64 address)
+{
+	__u64 h = address ? (address ^ c->secret) * 0x9E3779B97F4A7C15ULL : 0;
+
+	h = (h ^ h >> 32) * 0xD6E8FEB86659FD93ULL;
+	return h ^ h >> 32;
 }
 
 static bool owner_gone(const struct collector *c, const struct iovab_source_key *key, size_t i)
@@ -263,9 +280,10 @@ static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
 		}
 		read_whole(map, &c->keys[i], &c->values[i]);
 		f->key = c->keys[i];
+		f->key.context = hide(c, f->key.context);
 		f->counters = c->values[i];
 		memcpy(f->vm, k->vm, sizeof(f->vm));
-		f->hwpt = read_hwpt(c, out);
+		f->hwpt = read_hwpt(c, &c->keys[i], out);
 		f->owner_gone = k->gone_ns != 0;
 		out++;
 		if (k->gone_ns && c->facts.time_ns - k->gone_ns > LINGER_NS) {

@@ -205,7 +205,7 @@ static const struct features_hook eager_hooks[FEATURES_SIGNALS] = {
 	HOOK("for_each", "iova_bitmap_for_each", "at entry and exit", WINDOWS),
 	HOOK("set", "iova_bitmap_set", "at its entry", SETS),
 	HOOK("pin", "iova_bitmap_get", "at entry and exit", WINDOWS),
-	HOOK("unpin", NULL, "none: it comes right before the next pin or the free", WINDOWS),
+	HOOK("unpin", "unpin_user_pages", "at its entry, if the pages are a report's", WINDOWS),
 };
 
 static const struct features_hook lazy_hooks[FEATURES_SIGNALS] = {

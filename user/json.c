@@ -121,6 +121,12 @@ static void put_latency(json_t *scope, const char *key, const struct iovab_laten
 	put(scope, key, o, err);
 }
 
+static void note_unknown(json_t *unknown, const char *name, int *err)
+{
+	if (json_array_append_new(unknown, json_string_nocheck(name)))
+		*err = -ENOMEM;
+}
+
 static void put_order(json_t *scope, const struct iovab_figures *f, int *err)
 {
 	json_t *o = json_object();
@@ -153,7 +159,7 @@ static void put_lost_by(json_t *scope, const struct iovab_figures *f, int *err)
 }
 
 /* Of the reports that could be followed: each policy's figures, but for repins that are unknown. */
-static void put_what_if(json_t *scope, const struct iovab_figures *f, int *err)
+static void put_what_if(json_t *scope, const struct iovab_figures *f, json_t *unknown, int *err)
 {
 	static const struct {
 		const char *key;
@@ -164,6 +170,7 @@ static void put_what_if(json_t *scope, const struct iovab_figures *f, int *err)
 		{ "cached", IOVAB_POLICY_CACHED },
 	};
 	json_t *what_if = json_object();
+	char name[40];
 	size_t i;
 
 	put(what_if, "reports", integer(f->what_if_reports), err);
@@ -173,8 +180,12 @@ static void put_what_if(json_t *scope, const struct iovab_figures *f, int *err)
 
 		put(o, "windows", integer(pins->windows), err);
 		put(o, "pages_pinned", integer(pins->pages), err);
-		if (!pins->repins_unknown)
+		if (!pins->repins_unknown) {
 			put(o, "repins", integer(pins->repins), err);
+		} else {
+			snprintf(name, sizeof(name), "what_if.%s.repins", policies[i].key);
+			note_unknown(unknown, name, err);
+		}
 		put(what_if, policies[i].key, o, err);
 	}
 	put(scope, "what_if", what_if, err);
@@ -197,12 +208,6 @@ static void put_phases(json_t *scope, const struct iovab_figures *f, int *err)
 		put(phases, phase_keys[p], o, err);
 	}
 	put(scope, "phases", phases, err);
-}
-
-static void note_unknown(json_t *unknown, const char *name, int *err)
-{
-	if (json_array_append_new(unknown, json_string_nocheck(name)))
-		*err = -ENOMEM;
 }
 
 /* What follows a figure in the contract, and is none itself. */
@@ -246,7 +251,7 @@ static json_t *scope_object(const struct iovab_figures *f, enum iovab_tier tier,
 		put_lost_by(scope, f, err);
 		put(scope, "run_pages", histogram(f->run_hist, IOVAB_RUN_BUCKETS, err), err);
 		put_order(scope, f, err);
-		put_what_if(scope, f, err);
+		put_what_if(scope, f, unknown, err);
 	}
 	if (json_array_size(unknown))
 		put(scope, "unknown", json_incref(unknown), err);

@@ -42,7 +42,7 @@ static const struct hook {
 	HOOK(free_entry, FREE, WINDOWS, EAGER | LAZY),
 	HOOK(for_each_exit, FOR_EACH, WINDOWS, EAGER | LAZY),
 	HOOK(for_each_entry, FOR_EACH, WINDOWS, EAGER | LAZY),
-	HOOK(unpin_entry, UNPIN, WINDOWS, LAZY),
+	HOOK(unpin_entry, UNPIN, WINDOWS, EAGER | LAZY),
 	HOOK(gup_exit, PIN, WINDOWS, LAZY),
 	HOOK(gup_entry, PIN, WINDOWS, LAZY),
 	HOOK(alloc_exit, ALLOC, WINDOWS, EAGER | LAZY),	/* opens on a lazy kernel */
