@@ -2,8 +2,8 @@
 /*
  * Giving up what is no longer needed.
  *
- * To load and attach takes CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN, and CAP_SYSLOG
- * to learn kernel addresses. Behind that everything goes through file descriptors
+ * To load and attach takes CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN; with CAP_SYSLOG
+ * kernel addresses are seen where they are hidden. Behind that everything goes through file descriptors
  * that are open already, and through /proc files that anybody may read.
  */
 #ifndef IOVAB_PRIVILEGE_H

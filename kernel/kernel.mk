@@ -3,13 +3,15 @@
 #
 #   make modules KHDR=/lib/modules/$(uname -r)/build
 #
-# builds build/kernel/<kernel release>/iovab_mock.ko and iovab_ref.ko. KHDR is the folder to hand
-# to kbuild; by default it is that of the lab's kernel, which KERNEL chooses.
+# builds into build/kernel/<kernel release>/: the mock device (iovab_mock.ko), the
+# reference (iovab_ref.ko), its client (iovab_mock_ref.ko) and, where there is KUnit, its
+# tests (iovab_ref_kunit.ko). KHDR is the folder to hand to kbuild; by default it is that
+# of the lab's kernel, which KERNEL chooses.
 # kbuild writes beside the sources, so they are copied first; a copy is renewed
 # only when its source is newer, so nothing is compiled twice. All is, when the
 # folder is another one: a kernel that was built anew may keep its release, but its
-# modules would not load. Packaged headers
-# have no vmlinux to make BTF from: then kbuild is not asked to.
+# modules would not load. Packaged headers have no vmlinux to make BTF from: then kbuild
+# is not asked to.
 
 KERNEL_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
 KERNEL_SRCS := $(sort $(wildcard $(KERNEL_DIR)*.c $(KERNEL_DIR)*.h) $(KERNEL_DIR)Kbuild) \

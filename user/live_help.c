@@ -53,7 +53,7 @@ static const char *const loss_help[] = {
 	"pins of reports that are not followed",
 	"repins missed: too many windows to remember",
 	"device names cut; no figure is wrong",
-	"window events: the heat strips miss them",
+	"events: strips and the list of losses miss them",
 	"BPF program runs that the kernel skipped",
 };
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Sourced by kernels.sh: Debian's own kernels newer than 6.1.  They are configured
-# without IOMMUFD and so have no iova_bitmap: what the tools say there is tested,
-# and the reference implementation runs there.
+# without IOMMUFD and so have no iova_bitmap: what the tools say there is tested;
+# the reference implementation can run there (make modules KERNEL=stock-lts).
 #
 #	stock-lts	6.12, from the machine's own suites
 #	stock-newest	what linux-image-amd64 of the newest suite installs
