@@ -3,15 +3,14 @@
  * Windows: from a successful pin of bitmap pages to their unpin.
  *
  * An eager kernel pins in iova_bitmap_get, inside alloc for the first window
- * and when for_each moves on for the others, and it unpins (in a function that
- * is always inlined) right before the next pin or in free. So a window ends
- * where the next pin or the free begins; its bits are still in the same user
- * memory then.
+ * and when for_each moves on for the others. A lazy kernel pins inside
+ * iova_bitmap_set, in a function that is inlined there; and both unpin in one that
+ * is always inlined. What can be seen then is pin_user_pages_fast and
+ * unpin_user_pages, which everybody uses: the array of pages that they are given
+ * belongs to one object from its alloc to its free, and says whose it is.
  *
- * A lazy kernel pins inside iova_bitmap_set, in functions that are inlined
- * there. What can be seen is pin_user_pages_fast and unpin_user_pages, which
- * everybody uses: the array that they are to put the pages into belongs to one
- * object from its alloc to its free, and says whose pin it is.
+ * A window ends where it is unpinned, before its pages go. If that was not seen, it
+ * ends where the next pin or the free begins: its bits are in the same user memory.
  *
  * The scans are ours and take time that the report would not have taken: they
  * are timed, and taken off the report's latency.

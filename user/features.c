@@ -198,7 +198,7 @@ static enum iovab_generation find_generation(const struct btf *btf)
 
 /* Where each signal is taken, by generation. */
 #define HOOK(signal, function, how, tier) \
-	{ signal, function, false, FEATURES_NO_METHOD, how, IOVAB_TIER_##tier }
+	{ signal, function, FEATURES_NO_METHOD, how, IOVAB_TIER_##tier }
 static const struct features_hook eager_hooks[FEATURES_SIGNALS] = {
 	HOOK("alloc", "iova_bitmap_alloc", "at its exit; begins with the first pin, inside it", WINDOWS),
 	HOOK("free", "iova_bitmap_free", "at its entry", WINDOWS),
@@ -228,9 +228,8 @@ static void find_hooks(struct features *f, const struct btf *btf, const struct b
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		struct features_hook *h = &f->hooks[i];
 
-		if (h->function && (has_func(btf, h->function) || has_func(vmlinux, h->function)))
+		if (has_func(btf, h->function) || has_func(vmlinux, h->function))
 			h->method = FEATURES_TRAMPOLINE;
-		h->found = !h->function || h->method;
 	}
 }
 
@@ -252,10 +251,8 @@ static void take_symbol(struct features *f, const char *name)
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		struct features_hook *h = &f->hooks[i];
 
-		if (!h->function || h->method || strcmp(name, h->function))
-			continue;
-		h->method = FEATURES_KPROBE;
-		h->found = true;
+		if (!h->method && !strcmp(name, h->function))
+			h->method = FEATURES_KPROBE;
 	}
 }
 
@@ -367,7 +364,7 @@ enum iovab_tier features__best_tier(const struct features *f)
 	size_t i;
 
 	for (i = 0; i < FEATURES_SIGNALS; i++)
-		if (!f->hooks[i].found && f->hooks[i].tier <= best)
+		if (!f->hooks[i].method && f->hooks[i].tier <= best)
 			best = f->hooks[i].tier - 1;
 	return best;
 }

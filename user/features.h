@@ -33,10 +33,9 @@ enum features_method {
 
 struct features_hook {
 	const char *signal;	/* its name */
-	const char *function;	/* the kernel's; NULL: none is needed */
-	bool found;		/* true also if none is needed */
+	const char *function;	/* the kernel's */
 	enum features_method method;
-	const char *how;	/* how it will be attached, or how one does without */
+	const char *how;	/* at which of its ends */
 	enum iovab_tier tier;	/* the lowest that needs it */
 };
 

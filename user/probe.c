@@ -37,9 +37,9 @@ static void write_hooks(FILE *out, const struct features *f)
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		const struct features_hook *h = &f->hooks[i];
 
-		fprintf(out, "%-10s %-22s %s%s\n", h->signal, h->function ? h->function : "-",
+		fprintf(out, "%-10s %-22s %s%s\n", h->signal, h->function,
 			method_text[h->method],
-			h->found ? h->how : "not in this kernel, or inlined: cannot be seen");
+			h->method ? h->how : "not in this kernel, or inlined: cannot be seen");
 	}
 }
 
@@ -80,14 +80,14 @@ static json_t *json_hooks(const struct features *f)
 
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		const struct features_hook *h = &f->hooks[i];
-		json_t *o = json_pack("{s:s,s:b,s:s}", "signal", h->signal, "found", h->found,
+		json_t *o = json_pack("{s:s,s:b,s:s}", "signal", h->signal,
+				      "found", h->method != FEATURES_NO_METHOD,
 				      "tier", model__tier_name(h->tier));
 
-		if (h->function)
-			json_object_set_new(o, "function", json_string(h->function));
+		json_object_set_new(o, "function", json_string(h->function));
 		if (h->method)
 			json_object_set_new(o, "method", json_string(method_names[h->method]));
-		if (h->found)
+		if (h->method)
 			json_object_set_new(o, "how", json_string(h->how));
 		json_array_append_new(list, o);
 	}

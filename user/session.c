@@ -170,7 +170,7 @@ static int refuse_tier(const struct session *s, struct iovab_error *e)
 {
 	const struct features_hook *h = s->features.hooks;
 
-	while (h->found || h->tier > s->opts.tier)
+	while (h->method || h->tier > s->opts.tier)
 		h++;
 	return error__set(e, IOVAB_EXIT_NO_FACILITY,
 			  "this kernel has no %s to attach to (%s), or has it inlined; 'iovab probe' shows which tier works here",
