@@ -3,7 +3,7 @@
 #
 #	make test-unit			builds and runs them all
 #	make test-unit UPDATE_GOLDEN=1	rewrites tests/golden/ (look at the diff)
-#	make bench-model		CPU time of the model and of JSON, with no sanitizer
+#	make bench-model		CPU time of a refresh, with no sanitizer; a part of test-unit
 
 BUILD ?= build
 UNIT_BUILD := $(BUILD)/tests/unit
@@ -12,7 +12,7 @@ UNIT_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 # what is under test: nothing of it knows libbpf or the screen
-unit_user := model rows figures hist heat names text units columns flow plain summary json \
+unit_user := json_text model rows figures hist heat names text units columns flow plain summary json \
 	     array json_value error pack tables recording prune recorder untrusted replay rounds study study_text study_json
 unit_objects := $(unit_user:%=$(UNIT_BUILD)/%.o) $(UNIT_BUILD)/fixture.o $(UNIT_BUILD)/scene.o
 
@@ -36,7 +36,7 @@ $(unit_tests:%=$(UNIT_BUILD)/%): $(UNIT_BUILD)/%: $(UNIT_BUILD)/%.o $(unit_objec
 	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lsqlite3 -lm -o $@
 
 .PHONY: test-unit bench-model
-test-unit: $(unit_tests:%=$(UNIT_BUILD)/%)
+test-unit: $(unit_tests:%=$(UNIT_BUILD)/%) $(UNIT_BUILD)/bench_model
 	$(Q)UPDATE_GOLDEN=$(UPDATE_GOLDEN) tests/unit/run $^
 
 $(UNIT_BUILD)/bench_model: tests/unit/bench_model.c $(unit_user:%=user/%.c)
