@@ -29,4 +29,14 @@ static __always_inline void cost_add(__u64 start_ns)
 	c->runs++;
 }
 
+/* The program on set ran so many times. */
+static __always_inline void cost_add_marks(__u64 marks)
+{
+	__u32 zero = 0;
+	struct iovab_cost *c = bpf_map_lookup_elem(&cost, &zero);
+
+	if (c)
+		c->marks += marks;
+}
+
 #endif /* IOVAB_BPF_COST_H */

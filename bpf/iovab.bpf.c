@@ -59,7 +59,7 @@ static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 key,
 static __always_inline void pin_begin_missed(struct report *r)
 {
 	count(&losses.pins_unowned);
-	if (r->window_pages && tier >= IOVAB_TIER_DENSITY)
+	if (r->window_pages && began_at(r, IOVAB_TIER_DENSITY))
 		r->scan_skipped++;
 	r->window_pages = 0;
 }
@@ -77,11 +77,11 @@ static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, lon
 	r->pin_start_ns = 0;
 	if (npages > 0) {
 		window_start(n, r, addr, npages, now);
-		if (tier >= IOVAB_TIER_SETS)
+		if (follows_marks(r))
 			mark_pinned(n, s, r);
 	} else {
 		r->pin_failures++;
-		if (lazy && tier >= IOVAB_TIER_SETS)
+		if (lazy && follows_marks(r))
 			mark_pin_failed(s, r, addr);
 	}
 }
@@ -217,7 +217,8 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 	s = slot_at(n);
 	r = report_at(n);
 	w = what_if_at(n);
-	if (r && w && !mark_in_series(s, iova, length))
+	/* a report that began at a lower tier has no series */
+	if (r && w && began_at(r, IOVAB_TIER_SETS) && !mark_in_series(s, iova, length))
 		mark_apart(n, s, r, w, iova, length);
 	return 0;
 }

@@ -76,7 +76,7 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 		r = report_at(n);
 		if (r)
 			report_forget(r);
-		if (tier >= IOVAB_TIER_SETS)
+		if (r && began_at(r, IOVAB_TIER_SETS))
 			what_if_forget(n);
 		slot_release(n);
 		count(&losses.joined_late);
@@ -94,10 +94,11 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
 	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
 	r->serial = __sync_fetch_and_add(&last_serial, 1);
+	r->tier_word = tier_word;
 	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
 	if (bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY))
 		count(&losses.pins_unowned);
-	if (tier >= IOVAB_TIER_SETS)
+	if (began_at(r, IOVAB_TIER_SETS))
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
 	report_owner(r);
 	report_caller(r);
@@ -265,7 +266,7 @@ static __always_inline void fold_what_if(struct iovab_source *src, const struct 
 }
 
 static __always_inline void fold_report(struct iovab_source *src, const struct report *r,
-					const struct iovab_slot *s, __u64 now)
+					const struct iovab_slot *s, __u32 at, __u64 now)
 {
 	__u64 ns = now - s->start_ns - r->own_ns;
 	__u32 b = iovab_hist_index(ns), phase = r->phase;
@@ -279,6 +280,8 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
 	src->last_end_ns = now;
 	add(&src->reports, 1);
 	add(&src->report_errors, !!r->failed);
+	add(&src->below_density, tier >= IOVAB_TIER_DENSITY && at < IOVAB_TIER_DENSITY);
+	add(&src->below_sets, tier >= IOVAB_TIER_SETS && at < IOVAB_TIER_SETS);
 	add(&src->range_bytes, r->length);
 	if (phase < IOVAB_PHASES) {
 		add(&src->phase_reports[phase], 1);
@@ -291,9 +294,12 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
 		add(&src->report.bucket[b], 1);
 }
 
-/* Tells user space about the report that ends. */
+/*
+ * Tells user space about the report that ends. Of marks that were not all seen, what
+ * was lost of them is told all the same: it was lost.
+ */
 static __always_inline void report_announce(const struct report *r, const struct iovab_slot *s,
-					    const struct iovab_source *src, __u64 now)
+					    const struct iovab_source *src, __u32 at, __u64 now)
 {
 	struct iovab_report_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
@@ -312,6 +318,7 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->page_size = 1ULL << r->page_shift;
 	e->error = r->failed;
 	e->phase = r->phase;
+	e->tier = at;
 	__builtin_memset(e->pad, 0, sizeof(e->pad));
 	e->windows = r->windows;
 	e->windows_clean = r->windows_clean;
@@ -336,33 +343,43 @@ static __always_inline void report_announce(const struct report *r, const struct
 /* The object is about to be freed: adds the report to its source, lets the slot go. */
 static __always_inline void report_end(__u32 n, struct report *r, struct iovab_slot *s, __u64 now)
 {
-	struct what_if *w = tier >= IOVAB_TIER_SETS ? what_if_at(n) : NULL;
+	struct what_if *w = began_at(r, IOVAB_TIER_SETS) ? what_if_at(n) : NULL;
 	struct iovab_source *src;
+	__u64 marks;
+	__u32 at;
 
 	if (w) {
 		mark_finish(s, r);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}
+	/* asked once: the tier may be dropped in this very moment */
+	at = report_tier(r);
 	src = report_source(r);
 	if (src) {
 		count(&src->folds_begun);
 		fold_windows(src, r);
-		if (tier >= IOVAB_TIER_DENSITY)
+		if (at >= IOVAB_TIER_DENSITY)
 			fold_density(src, r);
-		if (w) {
+		if (w && at >= IOVAB_TIER_SETS) {
 			fold_marks(src, r, s);
 			fold_what_if(src, r, w);
 		}
-		fold_report(src, r, s, now);
+		fold_report(src, r, s, at, now);
 		count(&src->folds_done);
 	} else {
 		count(&losses.sources_full);
 	}
 	/* one in trouble is told singly, whoever reads */
 	if (want_events || marks_lost(r) || r->stray_bits)
-		report_announce(r, s, src, now);
+		report_announce(r, s, src, at, now);
 	report_forget(r);
+	if (w) {
+		/* user space adds up both: at no moment they are in both */
+		marks = s->set_calls;
+		s->set_calls = 0;
+		cost_add_marks(marks);
+	}
 	slot_release(n);
 }
 

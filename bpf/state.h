@@ -76,6 +76,7 @@ struct report {
 	__u64 dirty_pages;
 	__u64 density_sum;	/* in IOVAB_DENSITY_ONE */
 	__u64 serial;		/* of the report, unique */
+	__u64 tier_word;	/* as it was when the report began */
 	__u64 next_window_page;	/* eager: one past the last page that was ever pinned */
 	__u64 last_window_start;	/* lazy: head of the chain in window_starts */
 	__u64 pin_sum_ns;
@@ -87,7 +88,7 @@ struct report {
 };
 
 /* Set before the programs are loaded. */
-const volatile __u32 tier = IOVAB_TIER_DENSITY;
+const volatile __u32 tier = IOVAB_TIER_DENSITY;	/* the highest that can be in force */
 const volatile bool lazy;			/* the generation; else eager */
 const volatile __u32 index_bytes = 8;		/* of user bitmap that an index counts */
 const volatile __u32 cpu_page_shift = 12;
@@ -103,6 +104,9 @@ const volatile __u64 direct_map_var, page_map_var;
  * others'. User space looks them up, again when a module comes; 0: not known.
  */
 __u64 vfio_callback, iommufd_callback;
+
+/* The tier in force: see IOVAB_TIER_WORD. A report keeps the one that it began at. */
+volatile __u64 tier_word;
 
 /* Losses that the programs see themselves; user space adds the others. */
 struct iovab_losses losses;
@@ -242,6 +246,26 @@ static __always_inline void slot_release(__u32 n)
 static __always_inline struct report *report_at(__u32 n)
 {
 	return bpf_map_lookup_elem(&reports, &n);
+}
+
+/* Did the report begin at tier @t, or above? First is asked what is settled at loading. */
+static __always_inline bool began_at(const struct report *r, __u32 t)
+{
+	return tier >= t && IOVAB_TIER_OF(r->tier_word) >= t;
+}
+
+/* Were all of its marks seen, so far? */
+static __always_inline bool follows_marks(const struct report *r)
+{
+	return began_at(r, IOVAB_TIER_SETS) &&
+	       IOVAB_TIMES_OFF(r->tier_word) == IOVAB_TIMES_OFF(tier_word);
+}
+
+static __always_inline __u32 report_tier(const struct report *r)
+{
+	if (follows_marks(r))
+		return IOVAB_TIER_SETS;
+	return began_at(r, IOVAB_TIER_DENSITY) ? IOVAB_TIER_DENSITY : IOVAB_TIER_WINDOWS;
 }
 
 #endif /* IOVAB_BPF_STATE_H */

@@ -225,7 +225,7 @@ static __always_inline void window_end(__u32 n, struct report *r, enum scan_user
 
 	if (!r->window_pages)
 		return;
-	if (tier >= IOVAB_TIER_DENSITY)
+	if (began_at(r, IOVAB_TIER_DENSITY))
 		window_scan_end(n, r, s, user);
 	else if (want_events)
 		window_announce(r, s, 0, bpf_ktime_get_ns());
@@ -246,7 +246,7 @@ static __always_inline void window_start(__u32 n, struct report *r, __u64 addr, 
 		r->repins++;
 	r->window_start_ns = now;
 	r->window_skipped = 1;
-	if (tier >= IOVAB_TIER_DENSITY)
+	if (began_at(r, IOVAB_TIER_DENSITY))
 		window_scan_start(n, r);
 }
 

@@ -39,6 +39,16 @@ enum iovab_tier {
 	IOVAB_TIER_SETS = 3,
 };
 
+/*
+ * The tier in force, which user space lowers while the programs cost too much, and
+ * raises again. In one word with it, so that both change at once: how often the
+ * program on set was taken off, after which what a report knows of its marks is not
+ * all of them.
+ */
+#define IOVAB_TIER_WORD(tier, times_off)	((__u64)(times_off) << 8 | (tier))
+#define IOVAB_TIER_OF(word)			((__u32)((word) & 0xff))
+#define IOVAB_TIMES_OFF(word)			((word) >> 8)
+
 /* When the kernel pins the user bitmap. */
 enum iovab_generation {
 	IOVAB_GENERATION_UNKNOWN = 0,
@@ -183,6 +193,10 @@ struct iovab_source {
 	__u64 phase_reports[IOVAB_PHASES];	/* reports, by phase */
 	__u64 phase_ns[IOVAB_PHASES];		/* and what they took */
 
+	/* reports of which it was not measured, since the tier was dropped meanwhile, what ... */
+	__u64 below_density;	/* ... the tier density measures */
+	__u64 below_sets;	/* ... only the tier sets does */
+
 	/* tier density */
 	__u64 windows_clean;
 	__u64 scan_skipped;	/* windows whose bitmap could not be read */
@@ -228,12 +242,13 @@ struct iovab_losses {
 };
 
 /*
- * What the programs cost, by CPU; not the program on set, which is too short
- * to be timed from inside.
+ * What the programs cost, by CPU. The one on set is too short to be timed from
+ * inside, and counts its runs a report at a time.
  */
 struct iovab_cost {
-	__u64 run_ns;
-	__u64 runs;
+	__u64 run_ns;		/* without the one on set, as is ... */
+	__u64 runs;		/* ... this */
+	__u64 marks;		/* runs of the one on set, in reports that ended */
 };
 
 /* No mark that is whole pages long ends here. */
@@ -317,7 +332,8 @@ struct iovab_report_event {
 	__u64 page_size;
 	__u32 error;		/* errno that came out of alloc, a pin or for_each; 0: none */
 	__u8 phase;		/* enum iovab_phase */
-	__u8 pad[3];
+	__u8 tier;		/* enum iovab_tier: what it was measured at; 0: as all are */
+	__u8 pad[2];
 	__u64 windows;
 	__u64 windows_clean;
 	__u64 repins;

@@ -36,6 +36,6 @@ const char *clients__error(const struct clients *c);
 int clients__hwpts(const struct clients *c);
 
 /* Runs of their programs that the kernel's recursion guard skipped. */
-__u64 clients__recursion_missed(const struct clients *c);
+__u64 clients__skipped(const struct clients *c);
 
 #endif /* IOVAB_CLIENTS_H */

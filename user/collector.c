@@ -22,14 +22,14 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "budget.h"
 #include "clients.h"
+#include "cost.h"
 #include "identity.h"
 #include "iovab.skel.h"
+#include "programs.h"
 
 #define LINGER_NS	(60 * 1000000000ULL)
-
-/* What a mark costs is measured in one interval of so many. */
-#define COST_EVERY	8
 
 /* Each collection asks one owner in so many whether its pid still is the same process. */
 #define RECHECK_EVERY	16
@@ -61,14 +61,8 @@ struct collector {
 	size_t n_reports, max_reports;
 	__u64 events_dropped;			/* no memory for them here */
 
-	struct iovab_cost *costs;		/* n_cpus of them */
-	int n_cpus;
-	__u64 last_ns, last_run_ns, last_marks;
-	int cost_fd;				/* the kernel times programs while it is open */
-	__u64 mark_runs, mark_run_ns;		/* of the program on set when it was opened */
-	bool mark_ns_known;
-	unsigned int mark_turn;			/* when it was measured */
-	double mark_ns;				/* what a mark costs */
+	struct cost *cost;
+	struct budget budget;
 };
 
 static __u64 clock_ns(clockid_t clock)
@@ -86,7 +80,8 @@ struct collector *collector__new(struct session *s)
 	if (!c)
 		return NULL;
 	c->session = s;
-	c->cost_fd = -1;
+	c->cost = cost__new(s);
+	budget__init(&c->budget, session__budget(s), session__tier(s));
 	if (getrandom(&c->secret, sizeof(c->secret), 0) != sizeof(c->secret))
 		c->secret = clock_ns(CLOCK_MONOTONIC);
 	c->keys = calloc(IOVAB_MAX_SOURCES, sizeof(*c->keys));
@@ -94,10 +89,7 @@ struct collector *collector__new(struct session *s)
 	c->sources = calloc(IOVAB_MAX_SOURCES, sizeof(*c->sources));
 	c->known = calloc(IOVAB_MAX_SOURCES, sizeof(*c->known));
 	c->live = calloc(IOVAB_MAX_REPORTS, sizeof(*c->live));
-	c->n_cpus = libbpf_num_possible_cpus();
-	c->costs = calloc(c->n_cpus > 0 ? c->n_cpus : 1, sizeof(*c->costs));
-	if (c->keys && c->values && c->sources && c->known && c->live && c->costs &&
-	    c->n_cpus > 0)
+	if (c->keys && c->values && c->sources && c->known && c->live && c->cost)
 		return c;
 	collector__free(c);
 	errno = ENOMEM;
@@ -108,8 +100,7 @@ void collector__free(struct collector *c)
 {
 	if (!c)
 		return;
-	if (c->cost_fd >= 0)
-		close(c->cost_fd);
+	cost__free(c->cost);
 	ring_buffer__free(c->ring);
 	free(c->keys);
 	free(c->values);
@@ -117,7 +108,6 @@ void collector__free(struct collector *c)
 	free(c->hwpts);
 	free(c->known);
 	free(c->live);
-	free(c->costs);
 	free(c->windows);
 	free(c->reports);
 	free(c);
@@ -152,6 +142,37 @@ void collector__drain(struct collector *c)
 		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);
 	if (c->ring)
 		ring_buffer__consume(c->ring);
+}
+
+/* What was spent so far is held against the budget, and the tier follows. */
+static void keep_budget(struct collector *c, __u64 now_ns)
+{
+	struct budget_sample s;
+
+	if (!session__attached(c->session))
+		return;
+	cost__sample(c->cost, now_ns);
+	cost__budget_sample(c->cost, &s);
+	if (session__use_tier(c->session, budget__take(&c->budget, &s)))
+		budget__refused(&c->budget);
+}
+
+void collector__tick(struct collector *c)
+{
+	collector__drain(c);
+	if (c->budget.limit_ppm)
+		keep_budget(c, clock_ns(CLOCK_MONOTONIC));
+}
+
+static void take_budget(struct collector *c)
+{
+	struct iovab_budget_fact *f = &c->facts.budget;
+
+	f->limit_ppm = c->budget.limit_ppm;
+	f->share_ppm = c->budget.share_ppm;
+	f->drops = c->budget.drops;
+	f->tier = c->budget.now;
+	f->over = c->budget.over;
 }
 
 /* The map's order is stable, so what is looked for is at @hint or soon behind it. */
@@ -312,99 +333,16 @@ static void take_live(struct collector *c, struct iovab_bpf *bpf)
 	c->facts.n_live = n;
 }
 
-/*
- * Asks the kernel what a run of the program on set takes. That makes it time
- * every BPF program on the machine, two reads of the clock each, so it is
- * asked for one interval in COST_EVERY, and only while there are marks.
- */
-static void calibrate_mark(struct collector *c, const struct bpf_prog_info *info, bool marks)
+/* Runs of our programs that the kernel skipped. */
+static __u64 runs_skipped(const struct collector *c, const struct iovab_bpf *bpf)
 {
-	if (c->cost_fd >= 0) {
-		__u64 runs = info->run_cnt - c->mark_runs;
-
-		if (runs) {
-			c->mark_ns = (double)(info->run_time_ns - c->mark_run_ns) / (double)runs;
-			c->mark_ns_known = true;
-			c->mark_turn = c->turn;
-		}
-		close(c->cost_fd);
-		c->cost_fd = -1;
-	}
-	if (!marks || (c->mark_ns_known && c->turn - c->mark_turn < COST_EVERY))
-		return;
-	c->cost_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	c->mark_runs = info->run_cnt;
-	c->mark_run_ns = info->run_time_ns;
-}
-
-/* What the kernel knows of our programs: runs that it skipped, and what a mark costs. */
-static void ask_programs(struct collector *c, struct iovab_bpf *bpf, bool marks)
-{
-	struct bpf_program *prog;
-
-	c->facts.losses.recursion_missed =
-		clients__recursion_missed(session__clients(c->session));
-	bpf_object__for_each_program(prog, bpf->obj) {
-		struct bpf_prog_info info = {};
-		__u32 len = sizeof(info);
-		int fd = bpf_program__fd(prog);
-
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-			continue;
-		c->facts.losses.recursion_missed += info.recursion_misses;
-		if (prog == bpf->progs.set_entry || prog == bpf->progs.set_entry_kprobe)
-			calibrate_mark(c, &info, marks);
-	}
-}
-
-static __u64 sum_costs(struct collector *c, struct iovab_bpf *bpf)
-{
-	__u32 zero = 0;
-	__u64 sum = 0;
-	int i;
-
-	if (bpf_map_lookup_elem(bpf_map__fd(bpf->maps.cost), &zero, c->costs))
-		return 0;
-	for (i = 0; i < c->n_cpus; i++)
-		sum += c->costs[i].run_ns;
-	return sum;
-}
-
-static __u64 sum_marks(const struct collector *c)
-{
-	__u64 sum = 0;
-	size_t i;
-
-	for (i = 0; i < c->facts.n_sources; i++)
-		sum += c->facts.sources[i].counters.set_calls;
-	return sum;
-}
-
-/* The programs time themselves, but for the marks: these are counted times calibrated. */
-static void take_cost(struct collector *c, struct iovab_bpf *bpf)
-{
-	struct iovab_cost_fact *cost = &c->facts.cost;
-	__u64 run_ns = sum_costs(c, bpf), marks = sum_marks(c);
-	__u64 new_marks = marks > c->last_marks ? marks - c->last_marks : 0;
-
-	ask_programs(c, bpf, new_marks);
-	cost->bpf_known = c->turn && (!new_marks || c->mark_ns_known);
-	if (cost->bpf_known) {
-		cost->bpf_sampled_ns += c->facts.time_ns - c->last_ns;
-		cost->bpf_run_ns += run_ns - c->last_run_ns +
-				    (__u64)((double)new_marks * c->mark_ns);
-	}
-	c->last_run_ns = run_ns;
-	c->last_marks = marks;
-	c->last_ns = c->facts.time_ns;
+	return programs__skipped(bpf->obj) + clients__skipped(session__clients(c->session));
 }
 
 static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 {
-	__u64 missed = c->facts.losses.recursion_missed;
-
 	memcpy(&c->facts.losses, &bpf->bss->losses, sizeof(c->facts.losses));
-	c->facts.losses.recursion_missed = missed;
+	c->facts.losses.recursion_missed = runs_skipped(c, bpf);
 	/* the programs count every free of a report that has no slot, for whatever reason */
 	if (c->facts.losses.joined_late > c->facts.losses.slots_full)
 		c->facts.losses.joined_late -= c->facts.losses.slots_full;
@@ -421,7 +359,7 @@ static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct i
 		return -1;
 	take_sources(c, bpf, n);
 	take_live(c, bpf);
-	take_cost(c, bpf);
+	cost__facts(c->cost, &c->facts.cost);
 	take_losses(c, bpf);
 	c->turn++;
 	return 0;
@@ -443,6 +381,8 @@ const struct iovab_facts *collector__collect(struct collector *c, struct iovab_e
 
 	f->time_ns = clock_ns(CLOCK_MONOTONIC);
 	clock_gettime(CLOCK_REALTIME, &f->wall);
+	keep_budget(c, f->time_ns);
+	take_budget(c);
 	f->cost.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	f->tier = session__tier(c->session);
 	f->state = attached ? IOVAB_STATE_ATTACHED : IOVAB_STATE_WAITING;

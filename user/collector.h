@@ -25,6 +25,12 @@ void collector__free(struct collector *c);
 void collector__drain(struct collector *c);
 
 /*
+ * Does that, and keeps to the budget of the session, if it has one: lowers the tier or
+ * raises it again. A budget is only as quick as this is called: five times a second.
+ */
+void collector__tick(struct collector *c);
+
+/*
  * The facts of this moment, also while the session is still waiting. They
  * belong to the collector and live until the next call. NULL with @e set.
  */

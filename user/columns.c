@@ -407,7 +407,9 @@ void columns__sort(const struct iovab_row **rows, size_t n, const struct column 
 
 bool columns__row_is_bad(const struct iovab_row *row)
 {
-	return row->total.fig[IOVAB_FIG_LOST_BYTES].v || row->total.fig[IOVAB_FIG_STRAY_BITS].v;
+	/* what was lost was, whatever is not known beside it */
+	return row->total.measured[IOVAB_FIG_LOST_BYTES].v ||
+	       row->total.measured[IOVAB_FIG_STRAY_BITS].v;
 }
 
 bool columns__is_bad(const struct column *column, const struct iovab_row *row,

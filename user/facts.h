@@ -43,6 +43,16 @@ struct iovab_cost_fact {
 	bool bpf_known;			/* false: what the last interval cost is not known */
 	__u64 bpf_run_ns;		/* time spent in our programs, all CPUs; of the ... */
 	__u64 bpf_sampled_ns;		/* ... time for which that is known */
+	__u64 bpf_runs;			/* how often they ran, always known */
+};
+
+/* How much the programs may take: see budget.h, which has the same fields. */
+struct iovab_budget_fact {
+	__u64 limit_ppm;		/* of one CPU; 0: there is no budget */
+	__u64 share_ppm;
+	__u64 drops;			/* how often a tier was dropped */
+	__u32 tier;			/* enum iovab_tier: the one in force; 0: as was asked for */
+	__u32 over;			/* 1: the lowest tier takes too much, too */
 };
 
 enum iovab_state {
@@ -54,7 +64,7 @@ struct iovab_facts {
 	__u64 time_ns;			/* CLOCK_MONOTONIC, when the counters were read */
 	struct timespec wall;		/* CLOCK_REALTIME at the same moment */
 	enum iovab_state state;
-	enum iovab_tier tier;
+	enum iovab_tier tier;		/* that was asked for */
 	const char *generation;		/* e.g. "6.1, windows pinned in turn"; NULL while waiting */
 
 	const struct iovab_source_fact *sources;
@@ -71,6 +81,7 @@ struct iovab_facts {
 	size_t n_reports;
 	struct iovab_losses losses;
 	struct iovab_cost_fact cost;
+	struct iovab_budget_fact budget;
 };
 
 #endif /* IOVAB_FACTS_H */

@@ -2,7 +2,9 @@
 /*
  * What each figure of a scope is made from, and when it is not there.
  *
- * - Not measured: the tier does not look. It stays so in every sum.
+ * - Not measured: the tier that was asked for does not look. It stays so in every sum.
+ * - Unknown: reports of this scope were measured at a lower tier than was asked for.
+ *   What the others add up to is in `measured`.
  * - Unknown: a scan of a bitmap failed in this scope, so that whatever follows
  *   from scans (dirty, clean windows, density, redundant) is too small by some
  *   unknown amount. And: redundant = marked - dirty - lost can be negative when
@@ -67,6 +69,19 @@ enum iovab_tier model__figure_tier(enum iovab_figure f)
 	return table[f].tier;
 }
 
+enum iovab_value_state model__measured(const struct iovab_figures *f, enum iovab_tier needed,
+				       enum iovab_tier tier)
+{
+	if (tier < needed)
+		return IOVAB_VALUE_NOT_MEASURED;
+	return f->below[needed] ? IOVAB_VALUE_UNKNOWN : IOVAB_VALUE_KNOWN;
+}
+
+enum iovab_tier model__report_tier(const struct iovab_report_event *r, enum iovab_tier tier)
+{
+	return r->tier && r->tier < tier ? (enum iovab_tier)r->tier : tier;
+}
+
 /* Differences of @n counters. False if one went backwards: no wrap is that far. */
 static bool subtract(__u64 *delta, const __u64 *now, const __u64 *before, size_t n)
 {
@@ -116,17 +131,21 @@ static __u64 counter_at(const struct iovab_source *c, size_t offset)
 	return v;
 }
 
+/* Over the reports that were measured at the figure's tier. */
 static struct iovab_value value_of(enum iovab_figure f, const struct iovab_source *c,
 				   enum iovab_tier tier)
 {
-
 	if (tier < table[f].tier)
 		return (struct iovab_value){ IOVAB_VALUE_NOT_MEASURED, 0 };
 	if ((table[f].scanned && c->scan_skipped) ||
 	    (table[f].spoilt_by && counter_at(c, table[f].spoilt_by)))
 		return (struct iovab_value){ IOVAB_VALUE_UNKNOWN, 0 };
-	if (f == IOVAB_FIG_REDUNDANT_BYTES)
+	if (f == IOVAB_FIG_REDUNDANT_BYTES) {
+		/* what was dirty is known of more reports than what was marked */
+		if (c->below_sets)
+			return (struct iovab_value){ IOVAB_VALUE_UNKNOWN, 0 };
 		return redundant(c);
+	}
 	return known(counter_at(c, table[f].offset));
 }
 
@@ -161,8 +180,14 @@ static void copy_counters(struct iovab_figures *f, const struct iovab_source *c,
 {
 	enum iovab_figure i;
 
-	for (i = 0; i < IOVAB_FIGURES; i++)
-		f->fig[i] = value_of(i, c, tier);
+	f->below[IOVAB_TIER_WINDOWS] = 0;
+	f->below[IOVAB_TIER_DENSITY] = c->below_density;
+	f->below[IOVAB_TIER_SETS] = c->below_sets;
+	for (i = 0; i < IOVAB_FIGURES; i++) {
+		f->measured[i] = f->fig[i] = value_of(i, c, tier);
+		if (f->fig[i].state == IOVAB_VALUE_KNOWN && f->below[table[i].tier])
+			f->fig[i] = (struct iovab_value){ IOVAB_VALUE_UNKNOWN, 0 };
+	}
 	compute_ratios(f);
 	memcpy(f->report_hist, c->report.bucket, sizeof(f->report_hist));
 	memcpy(f->pin_hist, c->pin.bucket, sizeof(f->pin_hist));
@@ -242,8 +267,11 @@ void figures__add(struct iovab_figures *sum, const struct iovab_figures *f)
 {
 	enum iovab_figure i;
 
-	for (i = 0; i < IOVAB_FIGURES; i++)
+	for (i = 0; i < IOVAB_FIGURES; i++) {
 		add_value(&sum->fig[i], f->fig[i]);
+		add_value(&sum->measured[i], f->measured[i]);
+	}
+	add_all(sum->below, f->below, sizeof(f->below) / sizeof(f->below[0]));
 	add_latency(&sum->report_ns, &f->report_ns);
 	add_latency(&sum->pin_ns, &f->pin_ns);
 	add_all(sum->report_hist, f->report_hist, IOVAB_HIST_BUCKETS);

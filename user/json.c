@@ -211,18 +211,44 @@ static void put_after(struct json_text *t, enum iovab_figure i, const struct iov
 	}
 }
 
+/* What is not one number; of reports that a dropped tier kept from it there is no part. */
 static void put_shapes(struct json_text *t, const struct iovab_figures *f, enum iovab_tier tier,
 		       struct unknown *u)
 {
-	if (tier >= IOVAB_TIER_DENSITY)
+	static const char *const of_sets[] = { "lost_by", "run_pages", "order", "what_if", NULL };
+	enum iovab_value_state density = model__measured(f, IOVAB_TIER_DENSITY, tier);
+	enum iovab_value_state sets = model__measured(f, IOVAB_TIER_SETS, tier);
+	size_t i;
+
+	if (density == IOVAB_VALUE_KNOWN)
 		put_histogram(t, "density_histogram", f->density_hist, IOVAB_DENSITY_BUCKETS);
+	else if (density == IOVAB_VALUE_UNKNOWN)
+		note_unknown(u, "density_histogram");
 	put_phases(t, f);
-	if (tier >= IOVAB_TIER_SETS) {
+	if (sets == IOVAB_VALUE_KNOWN) {
 		put_lost_by(t, f);
 		put_histogram(t, "run_pages", f->run_hist, IOVAB_RUN_BUCKETS);
 		put_order(t, f);
 		put_what_if(t, f, u);
 	}
+	for (i = 0; sets == IOVAB_VALUE_UNKNOWN && of_sets[i]; i++)
+		note_unknown(u, of_sets[i]);
+}
+
+/* What was lost is told, even if not all of it is known. */
+static void put_at_least(struct json_text *t, const struct iovab_figures *f, enum iovab_tier tier)
+{
+	static const enum iovab_figure figures[] = { IOVAB_FIG_LOST_BYTES, IOVAB_FIG_STRAY_BITS };
+	bool any = f->measured[IOVAB_FIG_LOST_BYTES].v || f->measured[IOVAB_FIG_STRAY_BITS].v;
+	size_t i;
+
+	if (!any || model__measured(f, IOVAB_TIER_SETS, tier) != IOVAB_VALUE_UNKNOWN)
+		return;
+	open(t, "at_least", '{');
+	for (i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		if (f->measured[figures[i]].state == IOVAB_VALUE_KNOWN)
+			integer(t, model__figure_name(figures[i]), f->measured[figures[i]].v);
+	close(t, '}');
 }
 
 static void put_scope(struct json_text *t, const char *key, const struct iovab_figures *f,
@@ -240,6 +266,7 @@ static void put_scope(struct json_text *t, const char *key, const struct iovab_f
 		put_after(t, i, f, &u);
 	}
 	put_shapes(t, f, tier, &u);
+	put_at_least(t, f, tier);
 	put_unknown(t, &u);
 	close(t, '}');
 }
@@ -352,6 +379,27 @@ static void put_cost(struct json_text *t, const struct iovab_snapshot *s)
 	if (s->bpf_share.state == IOVAB_VALUE_UNKNOWN)
 		note_unknown(&u, "bpf_share");
 	put_unknown(t, &u);
+	if (s->cost.bpf_sampled_ns) {
+		integer(t, "bpf_run_ns", s->cost.bpf_run_ns);
+		integer(t, "bpf_sampled_ns", s->cost.bpf_sampled_ns);
+	}
+	if (s->cost.bpf_runs)
+		integer(t, "bpf_runs", s->cost.bpf_runs);
+	integer(t, "collector_cpu_ns", s->cost.collector_cpu_ns);
+	close(t, '}');
+}
+
+static void put_budget(struct json_text *t, const struct iovab_snapshot *s)
+{
+	if (!s->budget.limit_ppm)
+		return;
+	open(t, "budget", '{');
+	real(t, "limit", (double)s->budget.limit_ppm / 1e6);
+	real(t, "share", (double)s->budget.share_ppm / 1e6);
+	word(t, "tier_now", model__tier_name(model__tier_now(s)));
+	integer(t, "drops", s->budget.drops);
+	if (s->budget.over)
+		json_text__true(t, "over");
 	close(t, '}');
 }
 
@@ -371,6 +419,7 @@ static void begin_lines(struct common *c)
 	integer(&c->after, "events_lost", s->events_lost);
 	put_losses(&c->after, &s->losses);
 	put_cost(&c->after, s);
+	put_budget(&c->after, s);
 	close(&c->after, '}');
 	json_text__newline(&c->after);
 }

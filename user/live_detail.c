@@ -356,12 +356,28 @@ static void needs_tier(struct page *page, const char *tier)
 	page__next(page);
 }
 
+/* Is there what @needed measures? Says why not. */
+static bool has_shape(struct page *page, const struct iovab_figures *figures,
+		      enum iovab_tier needed)
+{
+	switch (model__measured(figures, needed, page->live->tier)) {
+	case IOVAB_VALUE_KNOWN:
+		return true;
+	case IOVAB_VALUE_UNKNOWN:
+		page__add(page, 1, LOOK_FAINT, "unknown: the tier was dropped for a while");
+		page__next(page);
+		return false;
+	default:
+		needs_tier(page, model__tier_name(needed));
+		return false;
+	}
+}
+
 static void lay_out_shapes(struct page *page, const struct iovab_row *row)
 {
 	bool interval = page->live->list.scope == COLUMNS_INTERVAL;
 	const struct iovab_figures *figures = interval ? &row->interval : &row->total;
 	const char *scope = interval ? "of the last interval" : "in total";
-	enum iovab_tier tier = page->live->tier;
 
 	if (interval && !row->has_interval) {
 		page__title(page, "Shapes", "no interval yet");
@@ -372,25 +388,17 @@ static void lay_out_shapes(struct page *page, const struct iovab_row *row)
 	page__title(page, "Pins by latency", scope);
 	charts__latency(page, figures->pin_hist, CHART_LINES);
 	page__title(page, "Windows by density", scope);
-	if (tier >= IOVAB_TIER_DENSITY)
+	if (has_shape(page, figures, IOVAB_TIER_DENSITY))
 		charts__density(page, figures->density_hist);
-	else
-		needs_tier(page, "density");
 	page__title(page, "Order of marks", scope);
-	if (tier >= IOVAB_TIER_SETS)
+	if (has_shape(page, figures, IOVAB_TIER_SETS))
 		lay_out_order(page, figures);
-	else
-		needs_tier(page, "sets");
 	page__title(page, "What other policies would have pinned", scope);
-	if (tier >= IOVAB_TIER_SETS)
+	if (has_shape(page, figures, IOVAB_TIER_SETS))
 		lay_out_what_if(page, figures);
-	else
-		needs_tier(page, "sets");
 	page__title(page, "Runs of adjacent marks", scope);
-	if (tier >= IOVAB_TIER_SETS)
+	if (has_shape(page, figures, IOVAB_TIER_SETS))
 		charts__runs(page, figures->run_hist);
-	else
-		needs_tier(page, "sets");
 }
 
 static void lay_out_losses(struct page *page, const struct iovab_losses *losses)

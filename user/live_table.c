@@ -62,6 +62,11 @@ static void add_what(struct line *line, const struct iovab_snapshot *s)
 		line__add(line, "", LOOK_NOTICE, "waiting for module vfio%s",
 			  COLS >= WAITING_COLS ? " to be loaded: will attach by itself" : "");
 	line__add(line, "tier", LOOK_STRONG, "%s", model__tier_name(s->tier));
+	if (model__tier_now(s) != s->tier)
+		line__add(line, "", LOOK_NOTICE, "DROPPED TO %s, over budget",
+			  model__tier_name(model__tier_now(s)));
+	else if (s->budget.over)
+		line__add(line, "", LOOK_NOTICE, "OVER BUDGET");
 	if (s->state == IOVAB_STATE_WAITING)
 		return;
 	text__escape(generation, sizeof(generation), s->generation ? s->generation : "unknown",
@@ -106,8 +111,14 @@ static void add_losses_and_cost(struct line *line, const struct iovab_snapshot *
 	units__ratio_percent(bpf, sizeof(bpf), s->bpf_share);
 	units__ratio_percent(collector, sizeof(collector), s->collector_share);
 	line__add(line, "cost: BPF", LOOK_STRONG, "%s", bpf);
+	if (s->budget.limit_ppm)
+		line__add(line, "of budget", LOOK_STRONG, "%s",
+			  units__percent(number, sizeof(number), (double)s->budget.limit_ppm / 1e6));
 	line__add(line, "collector", LOOK_STRONG, "%s", collector);
 	line__add(line, "", LOOK_FAINT, "of a CPU");
+	if (s->bpf_runs_per_s.state == IOVAB_VALUE_KNOWN)
+		line__add(line, "BPF runs/s", LOOK_STRONG, "%s",
+			  units__number(number, sizeof(number), s->bpf_runs_per_s.v));
 }
 
 static void add_now(struct line *line, const struct iovab_snapshot *s)

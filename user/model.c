@@ -154,6 +154,14 @@ static struct iovab_ratio share(__u64 now, __u64 before, __u64 ns)
 	return (struct iovab_ratio){ IOVAB_VALUE_KNOWN, (double)used / (double)ns };
 }
 
+static struct iovab_ratio per_second(__u64 now, __u64 before, __u64 ns)
+{
+	struct iovab_ratio r = share(now, before, ns);
+
+	r.v *= 1e9;
+	return r;
+}
+
 static void update_cost(struct model *m, const struct iovab_facts *facts, __u64 interval_ns)
 {
 	const struct iovab_cost_fact *now = &facts->cost, *before = &m->cost_before;
@@ -169,6 +177,9 @@ static void update_cost(struct model *m, const struct iovab_facts *facts, __u64 
 		  now->bpf_sampled_ns - before->bpf_sampled_ns : now->bpf_sampled_ns;
 	if (now->bpf_known && sampled)
 		s->bpf_share = share(now->bpf_run_ns, before->bpf_run_ns, sampled);
+	s->bpf_runs_per_s = (struct iovab_ratio){ IOVAB_VALUE_NOT_MEASURED, 0 };
+	if (m->started && now->bpf_runs)
+		s->bpf_runs_per_s = per_second(now->bpf_runs, before->bpf_runs, interval_ns);
 	s->cost = *now;
 	m->cost_before = *now;
 }
@@ -186,11 +197,17 @@ static void update_times(struct model *m, const struct iovab_facts *facts, __u64
 		       (double)(facts->time_ns - m->first_ns) / 1e9 : 0;
 	s->state = facts->state;
 	s->tier = facts->tier;
+	s->budget = facts->budget;
 	s->generation = NULL;
 	if (facts->generation) {
 		snprintf(m->generation, sizeof(m->generation), "%s", facts->generation);
 		s->generation = m->generation;
 	}
+}
+
+enum iovab_tier model__tier_now(const struct iovab_snapshot *s)
+{
+	return s->budget.tier ? (enum iovab_tier)s->budget.tier : s->tier;
 }
 
 const struct iovab_snapshot *model__update(struct model *m, const struct iovab_facts *facts)

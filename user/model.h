@@ -68,6 +68,12 @@ struct iovab_latency_figures {
 /* One scope: the total since the start, or the last interval. */
 struct iovab_figures {
 	struct iovab_value fig[IOVAB_FIGURES];
+	/*
+	 * The same of those reports only that were measured at the figure's tier: known also
+	 * where others were not, and fig is unknown.
+	 */
+	struct iovab_value measured[IOVAB_FIGURES];
+	__u64 below[IOVAB_TIER_SETS + 1];	/* so many reports were not measured at this tier */
 	struct iovab_ratio density;		/* dirty / range bytes */
 	struct iovab_ratio clean_share;		/* clean windows / windows */
 	struct iovab_ratio windows_per_report;	/* churn: this and the next */
@@ -157,13 +163,15 @@ struct iovab_snapshot {
 	double elapsed_s;		/* since the first facts */
 	double interval_s;		/* 0 at the first facts */
 	enum iovab_state state;
-	enum iovab_tier tier;
+	enum iovab_tier tier;		/* that was asked for; see model__tier_now() */
+	struct iovab_budget_fact budget;
 	const char *generation;		/* NULL while waiting */
 
 	struct iovab_losses losses;	/* totals, of all loads of the programs */
 	__u64 events_lost;		/* sum of those that make totals too small */
 	__u64 heat_unplaced;		/* window events that no row's strip shows: no such source, or nonsense */
 	struct iovab_ratio bpf_share;	/* of one CPU, in the interval */
+	struct iovab_ratio bpf_runs_per_s;	/* in the interval */
 	struct iovab_ratio collector_share; /* of one CPU, in the interval */
 	struct iovab_cost_fact cost;	/* since the start */
 
@@ -201,6 +209,19 @@ void model__set_max_vanished(struct model *m, size_t max);
  */
 const struct iovab_snapshot *model__update(struct model *m, const struct iovab_facts *facts);
 
+/* The tier in force: that was asked for, or a lower one to keep to the budget. */
+enum iovab_tier model__tier_now(const struct iovab_snapshot *s);
+
+/*
+ * What is to be said of all that @needed measures and that has no state of its own
+ * (histograms, orders, reasons): not measured at @tier, unknown, or known.
+ */
+enum iovab_value_state model__measured(const struct iovab_figures *f, enum iovab_tier needed,
+				       enum iovab_tier tier);
+
+/* The tier that a report was measured at; @tier is that of its facts. */
+enum iovab_tier model__report_tier(const struct iovab_report_event *r, enum iovab_tier tier);
+
 /* The field's name in the JSON contract, and the lowest tier that measures it. */
 const char *model__figure_name(enum iovab_figure f);
 enum iovab_tier model__figure_tier(enum iovab_figure f);
@@ -210,6 +231,7 @@ const char *model__implementation_name(enum iovab_implementation i);
 const char *model__tier_name(enum iovab_tier t);
 const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
 const char *model__policy_name(enum iovab_policy_id p);
+const char *model__lost_name(enum iovab_lost reason);	/* in a word */
 const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
 
 /* The kinds of losses, in the order of struct iovab_losses. */

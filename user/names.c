@@ -60,6 +60,20 @@ const char *model__policy_name(enum iovab_policy_id p)
 	}
 }
 
+const char *model__lost_name(enum iovab_lost reason)
+{
+	switch (reason) {
+	case IOVAB_LOST_WINDOW:
+		return "window";
+	case IOVAB_LOST_PIN:
+		return "pin";
+	case IOVAB_LOST_BELOW:
+		return "below";
+	default:
+		return "?";
+	}
+}
+
 const char *model__lost_text(enum iovab_lost reason)
 {
 	switch (reason) {

@@ -31,6 +31,38 @@ static void put_share(struct flow *f, const char *who, struct iovab_ratio share)
 			   units__percent(text, sizeof(text), share.v));
 }
 
+static const char *percent_of_ppm(char text[IOVAB_UNITS_LEN], __u64 ppm)
+{
+	return units__percent(text, IOVAB_UNITS_LEN, (double)ppm / 1e6);
+}
+
+static void put_tier(struct flow *f, const struct iovab_snapshot *s)
+{
+	char limit[IOVAB_UNITS_LEN];
+
+	flow__item(f, "tier %s", model__tier_name(s->tier));
+	if (model__tier_now(s) != s->tier)
+		flow__item(f, "DROPPED TO %s: over the budget of %s",
+			   model__tier_name(model__tier_now(s)),
+			   percent_of_ppm(limit, s->budget.limit_ppm));
+	else if (s->budget.over)
+		flow__item(f, "OVER THE BUDGET of %s, and nothing to drop",
+			   percent_of_ppm(limit, s->budget.limit_ppm));
+}
+
+static void put_cost(struct flow *f, const struct iovab_snapshot *s)
+{
+	char text[IOVAB_UNITS_LEN], used[IOVAB_UNITS_LEN];
+
+	put_share(f, "cost: BPF", s->bpf_share);
+	if (s->bpf_runs_per_s.state == IOVAB_VALUE_KNOWN)
+		flow__item(f, "in %s runs/s", units__number(text, sizeof(text), s->bpf_runs_per_s.v));
+	put_share(f, "iovab", s->collector_share);
+	if (s->budget.limit_ppm)
+		flow__item(f, "budget %s of a CPU, %s used", percent_of_ppm(text, s->budget.limit_ppm),
+			   percent_of_ppm(used, s->budget.share_ppm));
+}
+
 static void put_now(struct flow *f, const struct iovab_snapshot *s)
 {
 	char text[IOVAB_UNITS_LEN];
@@ -38,8 +70,7 @@ static void put_now(struct flow *f, const struct iovab_snapshot *s)
 	flow__item(f, "reports under way %u", s->reports_in_flight);
 	flow__item(f, "pages pinned now %s",
 		   units__count(text, sizeof(text), s->pages_pinned_now));
-	put_share(f, "cost: BPF", s->bpf_share);
-	put_share(f, "iovab", s->collector_share);
+	put_cost(f, s);
 }
 
 static void write_header(FILE *out, const struct iovab_snapshot *s, const struct plain_options *o)
@@ -48,7 +79,7 @@ static void write_header(FILE *out, const struct iovab_snapshot *s, const struct
 	char generation[TEXT_ESCAPED_LEN];
 
 	flow__item(&f, "iovab");
-	flow__item(&f, "tier %s", model__tier_name(s->tier));
+	put_tier(&f, s);
 	if (s->state == IOVAB_STATE_WAITING) {
 		flow__item(&f, "waiting for the module vfio to be loaded");
 	} else if (s->generation) {
@@ -78,11 +109,12 @@ static void put_losses(struct flow *f, const struct iovab_snapshot *s, bool coun
 	}
 }
 
-void plain__write_losses(FILE *out, const struct iovab_snapshot *s, size_t width,
+bool plain__write_losses(FILE *out, const struct iovab_snapshot *s, size_t width,
 			 enum text_charset cs)
 {
 	struct flow f = { .out = out, .width = width, .charset = cs, .indent = 2 };
 	char n[IOVAB_UNITS_LEN];
+	bool some;
 
 	if (s->events_lost) {
 		flow__item(&f, "EVENTS LOST %s, totals are too small:",
@@ -94,7 +126,9 @@ void plain__write_losses(FILE *out, const struct iovab_snapshot *s, size_t width
 	if (s->heat_unplaced)
 		flow__item(&f, "heat_unplaced %s",
 			   units__exact(n, sizeof(n), s->heat_unplaced));
+	some = s->events_lost || f.used;
 	flow__end(&f);
+	return some;
 }
 
 /* --- the table --- */

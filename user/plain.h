@@ -24,9 +24,9 @@ int plain__write(FILE *out, const struct iovab_snapshot *s, const struct plain_o
 
 /*
  * The lines that say what is missing from the totals, for people: nothing if
- * nothing is. @width as in struct flow.
+ * nothing is, and then it returns false. @width as in struct flow.
  */
-void plain__write_losses(FILE *out, const struct iovab_snapshot *s, size_t width,
+bool plain__write_losses(FILE *out, const struct iovab_snapshot *s, size_t width,
 			 enum text_charset cs);
 
 #endif /* IOVAB_PLAIN_H */

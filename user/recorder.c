@@ -160,6 +160,7 @@ static int write_moment(struct recorder *r, const struct iovab_facts *f, __u64 i
 		.tier = f->tier,
 		.bpf_known = f->cost.bpf_known,
 		.cost = f->cost,
+		.budget = f->budget,
 	};
 
 	if (f->generation)

@@ -52,6 +52,7 @@ struct replay {
 	struct replay_about about;
 	struct cursor cursors[TABLES];
 
+	int version;			/* of the format */
 	__u64 first_ns, last_ns;	/* of all moments */
 	size_t n_moments;
 
@@ -128,6 +129,7 @@ static int check_version(struct replay *r, struct iovab_error *e)
 				  r->path, (long long)version, IOVAB_RECORDING_VERSION);
 	if (version < 1)
 		return damaged(r, e, "its format is %lld", (long long)version);
+	r->version = (int)version;
 	return 0;
 }
 
@@ -225,7 +227,7 @@ static int open_cursors(struct replay *r, struct iovab_error *e)
 		return -1;
 	for (t = 0; t < TABLES; t++) {
 		struct cursor *c = &r->cursors[t];
-		char *sql = tables__select_sql(t);
+		char *sql = tables__select_sql(t, r->version);
 		int err = sql ? sqlite3_prepare_v2(r->db, sql, -1, &c->stmt, NULL) : SQLITE_NOMEM;
 
 		free(sql);
@@ -576,6 +578,8 @@ static int take_moment(struct replay *r, struct iovab_error *e)
 
 	if (m->tier < IOVAB_TIER_WINDOWS || m->tier > IOVAB_TIER_SETS)
 		return damaged(r, e, "impossible tier %u", m->tier);
+	if (m->budget.tier > m->tier)
+		return damaged(r, e, "impossible tier in force %u", m->budget.tier);
 	if (m->state > IOVAB_STATE_ATTACHED || m->wall_ns >= 1000000000 ||
 	    m->wall_s > 253402300799ULL /* the year 9999 */)
 		return damaged(r, e, "impossible time or state");
@@ -590,6 +594,7 @@ static int take_moment(struct replay *r, struct iovab_error *e)
 	f->generation = r->moment.generation[0] ? r->moment.generation : NULL;
 	f->cost = m->cost;
 	f->cost.bpf_known = m->bpf_known;
+	f->budget = m->budget;
 	return 0;
 }
 

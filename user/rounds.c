@@ -106,7 +106,9 @@ int rounds__add(struct rounds *r, const struct iovab_report_event *e, enum iovab
 	round->lost_bytes += e->lost_pages * e->page_size;
 	round->stray_bits += e->stray_bits;
 	round->dirty_bytes.v += e->dirty_pages * e->page_size;
-	if (e->scan_skipped && round->dirty_bytes.state == IOVAB_VALUE_KNOWN)
+	round->below_sets += model__report_tier(e, tier) < IOVAB_TIER_SETS;
+	if ((e->scan_skipped || model__report_tier(e, tier) < IOVAB_TIER_DENSITY) &&
+	    round->dirty_bytes.state == IOVAB_VALUE_KNOWN)
 		round->dirty_bytes.state = IOVAB_VALUE_UNKNOWN;
 	return 0;
 }

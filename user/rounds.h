@@ -22,8 +22,9 @@ struct iovab_round {
 	__u64 range_bytes;
 	__u64 latency_ns;		/* spent in its reports */
 	__u64 windows, windows_clean, repins, pages_pinned, pin_failures;
-	__u64 lost_bytes, stray_bits;
-	struct iovab_value dirty_bytes;	/* unknown if a scan was skipped */
+	__u64 lost_bytes, stray_bits;	/* at least, if ... */
+	__u64 below_sets;		/* ... of so many reports not all marks were followed */
+	struct iovab_value dirty_bytes;	/* unknown if a scan was skipped, or a tier dropped */
 	struct iovab_ratio dirty_per_s;	/* not measured in a migration's first round */
 	__u8 phase;			/* of its last report */
 };
@@ -61,7 +62,7 @@ struct rounds {
 /* Start with zeroes. */
 void rounds__free(struct rounds *r);
 
-/* Takes the next report of the source, in the order of their ends. 0 or -ENOMEM. */
+/* Takes the next report of the source, in the order of their ends; @tier is that of its facts. 0 or -ENOMEM. */
 int rounds__add(struct rounds *r, const struct iovab_report_event *report, enum iovab_tier tier);
 
 /* When there are no more reports: works out the migrations. 0 or -ENOMEM. */

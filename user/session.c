@@ -11,6 +11,7 @@
 
 #include "clients.h"
 #include "iovab.skel.h"
+#include "model.h"
 
 #define MAX_HOOKS 16
 
@@ -19,8 +20,11 @@ struct session {
 	struct features features;
 	struct iovab_bpf *bpf;
 	struct clients *clients;
-	struct bpf_link *links[MAX_HOOKS];
-	size_t n_links;
+	struct bpf_link *links[MAX_HOOKS];	/* as in hooks; NULL: not attached */
+	bool attached;
+	enum iovab_tier tier_now;
+	__u64 times_off;			/* how often the marks' program was taken off */
+	char warning[256];			/* of our own; "": none */
 };
 
 /*
@@ -102,9 +106,14 @@ struct session *session__new(const struct session_options *opts, struct iovab_er
 
 static void detach(struct session *s)
 {
+	size_t i;
+
 	/* the openers first: no report begins any more that will not be seen to end */
-	while (s->n_links)
-		bpf_link__destroy(s->links[--s->n_links]);
+	for (i = MAX_HOOKS; i--;) {
+		bpf_link__destroy(s->links[i]);
+		s->links[i] = NULL;
+	}
+	s->attached = false;
 	clients__free(s->clients);
 	s->clients = NULL;
 	iovab_bpf__destroy(s->bpf);
@@ -162,7 +171,11 @@ static int load(struct session *s, struct iovab_error *e)
 		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
 					  hook_wanted(s, &hooks[i]));
 	err = iovab_bpf__load(s->bpf);
-	return err ? fail(s, e, "load the BPF programs", err) : 0;
+	if (err)
+		return fail(s, e, "load the BPF programs", err);
+	s->tier_now = s->opts.tier;
+	s->bpf->bss->tier_word = IOVAB_TIER_WORD(s->tier_now, s->times_off);
+	return 0;
 }
 
 /* Names the first function that the tier needs and the kernel has not. */
@@ -185,24 +198,85 @@ static void attach_clients(struct session *s)
 	clients__attach(s->clients, &s->features, s->bpf);
 }
 
+static struct bpf_program *attached_program(const struct session *s, size_t i)
+{
+	return hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i]));
+}
+
+static int attach_hook(struct session *s, size_t i)
+{
+	s->links[i] = bpf_program__attach(attached_program(s, i));
+	return s->links[i] ? 0 : -errno;
+}
+
 static int attach_hooks(struct session *s, struct iovab_error *e)
+{
+	char what[96];
+	size_t i;
+	int err;
+
+	for (i = 0; i < N_HOOKS; i++) {
+		err = hook_wanted(s, &hooks[i]) ? attach_hook(s, i) : 0;
+		if (err) {
+			snprintf(what, sizeof(what), "attach %s to %s",
+				 bpf_program__name(attached_program(s, i)),
+				 bpf_program__section_name(attached_program(s, i)) + 1);
+			return fail(s, e, what, err);
+		}
+	}
+	s->attached = true;
+	return 0;
+}
+
+/*
+ * Reports that begin from here on are measured at the lower tier. Only then the hooks
+ * that nobody needs any more go: their way in alone costs as much as they do.
+ */
+static void lower_tier(struct session *s, enum iovab_tier tier)
 {
 	size_t i;
 
+	s->times_off += s->tier_now == IOVAB_TIER_SETS;
+	s->tier_now = tier;
+	s->bpf->bss->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
 	for (i = 0; i < N_HOOKS; i++) {
-		struct bpf_program *prog = hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i]));
-		char what[96];
-
-		if (!hook_wanted(s, &hooks[i]))
+		if (hooks[i].tier <= tier)
 			continue;
-		s->links[s->n_links] = bpf_program__attach(prog);
-		if (!s->links[s->n_links]) {
-			snprintf(what, sizeof(what), "attach %s to %s", bpf_program__name(prog),
-				 bpf_program__section_name(prog) + 1);
-			return fail(s, e, what, -errno);
-		}
-		s->n_links++;
+		bpf_link__destroy(s->links[i]);
+		s->links[i] = NULL;
 	}
+}
+
+/* The hooks first: a report that begins at the higher tier is seen by all of them. */
+static int raise_tier(struct session *s, enum iovab_tier tier)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < N_HOOKS; i++) {
+		if (s->links[i] || !hook_wanted(s, &hooks[i]) || hooks[i].tier > tier)
+			continue;
+		err = attach_hook(s, i);
+		if (err) {
+			snprintf(s->warning, sizeof(s->warning),
+				 "cannot return to tier %s: attaching %s again is refused (%s)",
+				 model__tier_name(tier), bpf_program__name(attached_program(s, i)),
+				 strerror(-err));
+			return err;
+		}
+	}
+	s->tier_now = tier;
+	s->bpf->bss->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
+	return 0;
+}
+
+int session__use_tier(struct session *s, enum iovab_tier tier)
+{
+	if (!s->attached || tier == s->tier_now || tier > s->opts.tier)
+		return 0;
+	if (tier > s->tier_now)
+		return raise_tier(s, tier);
+	lower_tier(s, tier);
 	return 0;
 }
 
@@ -218,7 +292,7 @@ int session__attach(struct session *s, struct iovab_error *e)
 {
 	struct iovab_error again = {};
 
-	if (s->n_links)
+	if (s->attached)
 		return 0;
 	if (!s->features.present) {
 		if (!features__module_loaded())
@@ -246,7 +320,7 @@ int session__attach(struct session *s, struct iovab_error *e)
 
 void session__refresh(struct session *s)
 {
-	if (!s->n_links || !features__client_came(&s->features))
+	if (!s->attached || !features__client_came(&s->features))
 		return;
 	features__find_symbols(&s->features);
 	attach_clients(s);
@@ -254,12 +328,12 @@ void session__refresh(struct session *s)
 
 bool session__attached(const struct session *s)
 {
-	return s->n_links > 0;
+	return s->attached;
 }
 
 bool session__complete(const struct session *s)
 {
-	return s->n_links > 0 && s->features.vfio;
+	return s->attached && s->features.vfio;
 }
 
 const struct features *session__features(const struct session *s)
@@ -267,9 +341,19 @@ const struct features *session__features(const struct session *s)
 	return &s->features;
 }
 
+__u64 session__budget(const struct session *s)
+{
+	return s->opts.budget_ppm;
+}
+
 enum iovab_tier session__tier(const struct session *s)
 {
 	return s->opts.tier;
+}
+
+enum iovab_tier session__tier_now(const struct session *s)
+{
+	return s->attached ? s->tier_now : s->opts.tier;
 }
 
 struct iovab_bpf *session__bpf(struct session *s)
@@ -284,5 +368,7 @@ const struct clients *session__clients(const struct session *s)
 
 const char *session__warning(const struct session *s)
 {
+	if (s->warning[0])
+		return s->warning;
 	return s->clients ? clients__error(s->clients) : NULL;
 }

@@ -17,6 +17,7 @@
 
 struct session_options {
 	enum iovab_tier tier;
+	__u64 budget_ppm;	/* parts of a CPU that the programs may take; 0: any */
 	bool want_events;	/* somebody will read the window events */
 	unsigned int max_sources;	/* 0: IOVAB_MAX_SOURCES, which is also the most */
 	unsigned int ring_bytes;	/* of the events; a power of two, 0: as usual */
@@ -57,7 +58,20 @@ bool session__attached(const struct session *s);
  */
 bool session__complete(const struct session *s);
 const struct features *session__features(const struct session *s);
+
+__u64 session__budget(const struct session *s);
+
+/* The tier that was asked for, and the one in force, which may be lower. */
 enum iovab_tier session__tier(const struct session *s);
+enum iovab_tier session__tier_now(const struct session *s);
+
+/*
+ * Measures at another tier from now on, never above the one that was asked for. What
+ * lower tiers measure goes on without a gap; of the others a report has all or
+ * nothing, and it says which (struct iovab_source.below_*). 0, or -errno if a program
+ * cannot be attached again: then the tier is as before, and session__warning() tells.
+ */
+int session__use_tier(struct session *s, enum iovab_tier tier);
 
 /* The loaded programs and maps; for the collector only. NULL before attaching. */
 struct iovab_bpf *session__bpf(struct session *s);

@@ -298,6 +298,7 @@ bool study__has_loss(const struct study *s)
 	const struct iovab_figures *sum = &s->last->sum;
 
 	return s->last->events_lost || s->about->moments_failed ||
-	       known(sum->fig[IOVAB_FIG_LOST_BYTES]) || known(sum->fig[IOVAB_FIG_STRAY_BITS]) ||
-	       known(sum->fig[IOVAB_FIG_WILD_MARKS]);
+	       known(sum->measured[IOVAB_FIG_LOST_BYTES]) ||
+	       known(sum->measured[IOVAB_FIG_STRAY_BITS]) ||
+	       known(sum->measured[IOVAB_FIG_WILD_MARKS]);
 }

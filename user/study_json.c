@@ -38,20 +38,33 @@ static json_t *seconds(const struct study *s, __u64 ns)
 
 /* --- rounds and migrations --- */
 
-static void put_dirty(json_t *o, const struct iovab_round *r, int *err)
+static void put_or_note(json_t *o, json_t *unknown, const char *key, enum iovab_value_state state,
+			__u64 v, int *err)
 {
-	if (r->dirty_bytes.state == IOVAB_VALUE_KNOWN) {
-		put(o, "dirty_bytes", integer(r->dirty_bytes.v), err);
-		put(o, "windows_clean", integer(r->windows_clean), err);
-	} else if (r->dirty_bytes.state == IOVAB_VALUE_UNKNOWN) {
-		put(o, "unknown", json_pack("[s,s]", "dirty_bytes", "windows_clean"), err);
-	}
+	if (state == IOVAB_VALUE_KNOWN)
+		put(o, key, integer(v), err);
+	else if (state == IOVAB_VALUE_UNKNOWN)
+		append(unknown, json_string_nocheck(key), err);
+}
+
+static void put_dirty(json_t *o, json_t *unknown, const struct iovab_round *r, int *err)
+{
+	put_or_note(o, unknown, "dirty_bytes", r->dirty_bytes.state, r->dirty_bytes.v, err);
+	put_or_note(o, unknown, "windows_clean", r->dirty_bytes.state, r->windows_clean, err);
+}
+
+static void put_lost(json_t *o, json_t *unknown, const struct iovab_round *r, int *err)
+{
+	enum iovab_value_state state = r->below_sets ? IOVAB_VALUE_UNKNOWN : IOVAB_VALUE_KNOWN;
+
+	put_or_note(o, unknown, "lost_bytes", state, r->lost_bytes, err);
+	put_or_note(o, unknown, "stray_bits", state, r->stray_bits, err);
 }
 
 static json_t *round_object(const struct study *s, const struct iovab_round *r, int *err)
 {
 	const char *phase = model__phase_name(r->phase);
-	json_t *o = json_object();
+	json_t *o = json_object(), *unknown = json_array();
 
 	if (phase)
 		put(o, "phase", json_string_nocheck(phase), err);
@@ -65,12 +78,13 @@ static json_t *round_object(const struct study *s, const struct iovab_round *r, 
 	put(o, "repins", integer(r->repins), err);
 	put(o, "pages_pinned", integer(r->pages_pinned), err);
 	put(o, "pin_failures", integer(r->pin_failures), err);
-	put_dirty(o, r, err);
+	put_dirty(o, unknown, r, err);
 	put_ratio(o, "dirty_bytes_per_s", r->dirty_per_s, err);
-	if (s->last->tier >= IOVAB_TIER_SETS) {
-		put(o, "lost_bytes", integer(r->lost_bytes), err);
-		put(o, "stray_bits", integer(r->stray_bits), err);
-	}
+	if (s->last->tier >= IOVAB_TIER_SETS)
+		put_lost(o, unknown, r, err);
+	if (json_array_size(unknown))
+		put(o, "unknown", json_incref(unknown), err);
+	json_decref(unknown);
 	return o;
 }
 
@@ -317,6 +331,8 @@ static void put_about(json_t *o, const struct study *s, int *err)
 	put(o, "events_failed", integer(a->events_failed), err);
 	put(o, "events_pruned", integer(a->events_pruned), err);
 	put(o, "tier", json_string_nocheck(model__tier_name(s->last->tier)), err);
+	if (s->last->budget.drops)
+		put(o, "tier_drops", integer(s->last->budget.drops), err);
 	put(o, "events_lost", integer(s->last->events_lost), err);
 }
 

@@ -87,6 +87,7 @@ static void write_head(const struct page *p)
 			    "of its last moment.");
 		flow__end(&f);
 	}
+	summary__write_budget(p->out, s->last, p->o->width, p->o->charset);
 	if (s->about->events_pruned) {
 		flow__words(&f, "%llu windows and reports were dropped to keep the file small: "
 			    "rounds and charts begin later than the totals.",
@@ -100,7 +101,7 @@ static void write_head(const struct page *p)
 
 static void write_lost_row(const struct page *p, const struct iovab_row *row)
 {
-	const struct iovab_value *fig = row->total.fig;
+	const struct iovab_value *fig = row->total.measured;
 	struct iovab_value lost = fig[IOVAB_FIG_LOST_BYTES], stray = fig[IOVAB_FIG_STRAY_BITS];
 	char name[COLUMNS_CELL_LEN], a[IOVAB_UNITS_LEN], b[IOVAB_UNITS_LEN];
 	struct flow f = flow(p, 2);
@@ -108,9 +109,10 @@ static void write_lost_row(const struct page *p, const struct iovab_row *row)
 	if ((lost.state != IOVAB_VALUE_KNOWN || !lost.v) &&
 	    (stray.state != IOVAB_VALUE_KNOWN || !stray.v))
 		return;
-	flow__words(&f, "LOST: %s marked %s of which no bit reached the bitmap, and %s bits were "
+	flow__words(&f, "LOST: %s marked %s%s of which no bit reached the bitmap, and %s bits were "
 		    "written outside of it: the destination's memory may be wrong.",
-		    row_name(p, name, row), units__value(a, sizeof(a), lost, UNITS_BYTES, p->o->charset),
+		    row_name(p, name, row), row->total.below[IOVAB_TIER_SETS] ? "at least " : "",
+		    units__value(a, sizeof(a), lost, UNITS_BYTES, p->o->charset),
 		    units__value(b, sizeof(b), stray, UNITS_COUNT, p->o->charset));
 	flow__end(&f);
 }
@@ -199,6 +201,8 @@ static void write_round(const struct page *p, const struct rounds *r, size_t i,
 
 	if (p->study->last->tier < IOVAB_TIER_SETS)
 		lost.state = IOVAB_VALUE_NOT_MEASURED;
+	else if (round->below_sets && !lost.v)
+		lost.state = IOVAB_VALUE_UNKNOWN;
 	snprintf(c[0], sizeof(c[0]), "%zu", i - m->first + 1);
 	snprintf(c[1], sizeof(c[1]), "%s", phase_text(round->phase));
 	units__duration(c[2], sizeof(c[2]), round->start_ns - r->rounds[m->first].start_ns, cs);
@@ -260,7 +264,7 @@ static void write_convergence(const struct page *p, const struct iovab_migration
 	if (m->needed_per_s.state != IOVAB_VALUE_KNOWN) {
 		flow__words(&f, "Dirty rate: %s.",
 			    m->needed_per_s.state == IOVAB_VALUE_UNKNOWN ?
-			    "unknown, for not every bitmap could be read" :
+			    "unknown, for not every bitmap was read" :
 			    p->study->last->tier < IOVAB_TIER_DENSITY ?
 			    "not measured at this tier" : "too few rounds to tell");
 	} else {

@@ -197,12 +197,27 @@ static void write_pins(struct flow *f, const struct iovab_figures *t)
 
 /* --- what the tier density adds --- */
 
+/* In place of what @tier measures and not all reports were measured at. True: it is so. */
+static bool put_below(struct flow *f, const struct iovab_figures *t, enum iovab_tier tier,
+		      const char *rest)
+{
+	char n[IOVAB_UNITS_LEN];
+
+	if (!t->below[tier])
+		return false;
+	flow__words(f, "unknown: the tier was dropped in %s of the reports%s",
+		    units__exact(n, sizeof(n), t->below[tier]), rest);
+	return true;
+}
+
 /* "unknown: ..." in place of a value that scans should have told. */
 static void put_unknown(struct flow *f, const struct iovab_figures *t)
 {
 	char n[IOVAB_UNITS_LEN];
 	struct iovab_value skipped = t->fig[IOVAB_FIG_SCAN_SKIPPED];
 
+	if (put_below(f, t, IOVAB_TIER_DENSITY, ""))
+		return;
 	flow__words(f, "unknown: the bitmap of %s window%s could not be read", exact(n, skipped),
 		    plural(skipped.v));
 }
@@ -251,6 +266,14 @@ static void write_marks(struct flow *f, const struct iovab_figures *t)
 	bool known = t->fig[IOVAB_FIG_REDUNDANT_BYTES].state == IOVAB_VALUE_KNOWN;
 
 	label(f, "marks");
+	if (put_below(f, t, IOVAB_TIER_SETS, "; of the others")) {
+		flow__words(f, "lost %s, overshoot %s, stray bits %s",
+			    bytes(lost, t->measured[IOVAB_FIG_LOST_BYTES]),
+			    bytes(overshoot, t->measured[IOVAB_FIG_OVERSHOOT_BYTES]),
+			    exact(stray, t->measured[IOVAB_FIG_STRAY_BITS]));
+		flow__end(f);
+		return;
+	}
 	flow__words(f, "%s of %s; redundant %s, lost %s, overshoot %s, stray bits %s",
 		    exact(calls, t->fig[IOVAB_FIG_SET_CALLS]),
 		    bytes(marked, t->fig[IOVAB_FIG_MARKED_BYTES]),
@@ -331,6 +354,8 @@ static void put_runs(struct flow *f, const struct iovab_figures *t)
 
 static void write_order(struct flow *f, const struct iovab_figures *t)
 {
+	if (t->below[IOVAB_TIER_SETS])
+		return;		/* the line above says so */
 	label(f, "order");
 	put_order(f, t);
 	if (median_run(t->run_hist) >= 0) {
@@ -403,7 +428,10 @@ static void put_lost(struct flow *f, const struct iovab_report_event *r)
 		if (!r->lost_by[why])
 			continue;
 		units__bytes(lost, sizeof(lost), r->lost_by[why] * r->page_size);
-		flow__item(f, "%s lost: %s", lost, model__lost_text(why));
+		/* lost marks are seen in the tier sets only: here it was dropped meanwhile */
+		flow__item(f, "%s%s lost: %s",
+			   model__report_tier(r, IOVAB_TIER_SETS) < IOVAB_TIER_SETS ? "at least " : "",
+			   lost, model__lost_text(why));
 	}
 	if (r->lost_pages)
 		flow__item(f, "first at 0x%llx", r->lost_iova);
@@ -455,17 +483,24 @@ static void write_troubles(struct flow *f, const struct iovab_snapshot *s)
 	fputc('\n', f->out);
 }
 
-/* When scans failed: what can be said all the same. */
+/* When not all windows were scanned: what can be said all the same. */
 static void answer_unknown(struct flow *f, const struct iovab_figures *sum)
 {
 	char windows[IOVAB_UNITS_LEN], skipped[IOVAB_UNITS_LEN], clean[IOVAB_UNITS_LEN];
 
-	flow__words(f, "Of %s window%s that the kernel pinned, %s could not be scanned, so how many "
-		    "had nothing dirty in them is unknown: %s at least.",
-		    exact(windows, sum->fig[IOVAB_FIG_WINDOWS]),
-		    plural(sum->fig[IOVAB_FIG_WINDOWS].v),
-		    exact(skipped, sum->fig[IOVAB_FIG_SCAN_SKIPPED]),
-		    units__exact(clean, sizeof(clean), sum->density_hist[0]));
+	units__exact(clean, sizeof(clean), sum->density_hist[0]);
+	if (sum->below[IOVAB_TIER_DENSITY])
+		flow__words(f, "The kernel pinned %s window%s; the tier was dropped in %s of the "
+			    "reports, so how many had nothing dirty in them is unknown: %s at least.",
+			    exact(windows, sum->fig[IOVAB_FIG_WINDOWS]),
+			    plural(sum->fig[IOVAB_FIG_WINDOWS].v),
+			    units__exact(skipped, sizeof(skipped), sum->below[IOVAB_TIER_DENSITY]), clean);
+	else
+		flow__words(f, "Of %s window%s that the kernel pinned, %s could not be scanned, so how "
+			    "many had nothing dirty in them is unknown: %s at least.",
+			    exact(windows, sum->fig[IOVAB_FIG_WINDOWS]),
+			    plural(sum->fig[IOVAB_FIG_WINDOWS].v),
+			    exact(skipped, sum->fig[IOVAB_FIG_SCAN_SKIPPED]), clean);
 }
 
 /* The question of the review in which iova_bitmap was born. */
@@ -496,12 +531,73 @@ static void write_answer(struct flow *f, const struct iovab_snapshot *s)
 	flow__end(f);
 }
 
+/* --- what watching took --- */
+
+static void write_cost(struct flow *f, const struct iovab_snapshot *s)
+{
+	const struct iovab_cost_fact *cost = &s->cost;
+	char ns[IOVAB_UNITS_LEN], runs[IOVAB_UNITS_LEN], share[IOVAB_UNITS_LEN];
+
+	f->indent = 0;
+	if (cost->bpf_sampled_ns) {
+		flow__words(f, "Watching took %s of CPU time in BPF programs",
+			    units__duration(ns, sizeof(ns), cost->bpf_run_ns, f->charset));
+		if (!cost->bpf_known)
+			flow__words(f, "(at least: what marks cost is not known for all of it)");
+		if (cost->bpf_runs)
+			flow__words(f, "in %s runs", units__exact(runs, sizeof(runs), cost->bpf_runs));
+		flow__words(f, "(%s of a CPU),", units__percent(share, sizeof(share),
+			    (double)cost->bpf_run_ns / (double)cost->bpf_sampled_ns));
+		flow__words(f, "and %s in iovab itself.",
+			    units__duration(ns, sizeof(ns), cost->collector_cpu_ns, f->charset));
+	}
+	flow__end(f);
+}
+
+static void write_budget(struct flow *f, const struct iovab_snapshot *s)
+{
+	const struct iovab_budget_fact *b = &s->budget;
+	char limit[IOVAB_UNITS_LEN], n[IOVAB_UNITS_LEN];
+	enum iovab_tier t;
+
+	f->indent = 0;
+	if (!b->limit_ppm)
+		return;
+	flow__words(f, "Budget of %s of a CPU:",
+		    units__percent(limit, sizeof(limit), (double)b->limit_ppm / 1e6));
+	if (!b->drops)
+		flow__words(f, "%s.", b->over ? "not held, and there was nothing to drop" : "held");
+	else
+		flow__words(f, "the tier was dropped %s time%s, and is %s at the end.",
+			    units__exact(n, sizeof(n), b->drops), plural(b->drops),
+			    model__tier_name(model__tier_now(s)));
+	for (t = IOVAB_TIER_DENSITY; t <= IOVAB_TIER_SETS; t++)
+		if (s->sum.below[t])
+			flow__words(f, "%s report%s not measured in tier %s.",
+				    units__exact(n, sizeof(n), s->sum.below[t]),
+				    s->sum.below[t] == 1 ? " was" : "s were", model__tier_name(t));
+	flow__end(f);
+}
+
+void summary__write_budget(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			   enum text_charset cs)
+{
+	struct flow f = begin(out, width, cs);
+
+	write_cost(&f, s);
+	write_budget(&f, s);
+}
+
+/* What is wrong comes first: a figure below it may be too small. */
 int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width,
 		   enum text_charset cs)
 {
 	struct flow f = begin(out, width, cs);
 	size_t i;
 
+	write_troubles(&f, s);
+	if (plain__write_losses(out, s, width, cs))
+		fputc('\n', out);
 	for (i = 0; i < s->n_rows; i++) {
 		write_device(&f, &s->rows[i], s->tier);
 		fputc('\n', out);
@@ -509,8 +605,7 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 	if (s->rows_folded)
 		fprintf(out, "and %llu devices that are gone, no longer listed\n\n",
 			s->rows_folded);
-	write_troubles(&f, s);
-	plain__write_losses(out, s, width, cs);
+	summary__write_budget(out, s, width, cs);
 	write_answer(&f, s);
 	return ferror(out) ? -EIO : 0;
 }

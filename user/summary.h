@@ -24,6 +24,10 @@ void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier 
 void summary__write_troubles(FILE *out, const struct iovab_snapshot *s, unsigned int width,
 			     enum text_charset cs);
 /* The sentence alone. */
+/* What watching took, and what the budget had for consequences. */
+void summary__write_budget(FILE *out, const struct iovab_snapshot *s, unsigned int width,
+			   enum text_charset cs);
+
 void summary__write_answer(FILE *out, const struct iovab_snapshot *s, unsigned int width,
 			   enum text_charset cs);
 

@@ -27,20 +27,25 @@ struct column {
 	enum kind kind;
 	size_t offset;
 	size_t n;
+	int since;	/* the version of the format that has it first; 0: all have it */
 };
 
 /* What @n means to a column's kind: elements of @size bytes in the field. */
 #define COLUMN(type, field, name, kind, size) \
 	{ name, KIND_##kind, offsetof(struct type, field), \
-	  sizeof(((struct type *)0)->field) / (size) }
-#define NUMBER(type, field, name, kind, size)						\
+	  sizeof(((struct type *)0)->field) / (size), 0 }
+#define NUMBER(type, field, name, kind, size, since)					\
 	{ name, KIND_##kind, offsetof(struct type, field) +				\
-	  0 * sizeof(char[sizeof(((struct type *)0)->field) == (size) ? 1 : -1]), 1 }
+	  0 * sizeof(char[sizeof(((struct type *)0)->field) == (size) ? 1 : -1]), 1, since }
 
-#define U64(type, field, name)		NUMBER(type, field, name, U64, 8)
-#define U32(type, field, name)		NUMBER(type, field, name, U32, 4)
-#define U8(type, field, name)		NUMBER(type, field, name, U8, 1)
-#define KEY(type, field, name)		NUMBER(type, field, name, KEY, 8)
+#define U64(type, field, name)		NUMBER(type, field, name, U64, 8, 0)
+#define U32(type, field, name)		NUMBER(type, field, name, U32, 4, 0)
+#define U8(type, field, name)		NUMBER(type, field, name, U8, 1, 0)
+#define KEY(type, field, name)		NUMBER(type, field, name, KEY, 8, 0)
+/* Columns that came later; an older recording has 0 there. */
+#define U64_SINCE(v, type, field, name)	NUMBER(type, field, name, U64, 8, v)
+#define U32_SINCE(v, type, field, name)	NUMBER(type, field, name, U32, 4, v)
+#define U8_SINCE(v, type, field, name)	NUMBER(type, field, name, U8, 1, v)
 #define TEXT(type, field, name)		COLUMN(type, field, name, TEXT, 1)
 #define COUNTS64(type, field, name)	COLUMN(type, field, name, COUNTS64, 8)
 #define COUNTS32(type, field, name)	COLUMN(type, field, name, COUNTS32, 4)
@@ -57,6 +62,12 @@ static const struct column moment_columns[] = {
 	U32(moment_record, bpf_known, "bpf_known"),
 	U64(moment_record, cost.bpf_run_ns, "bpf_run_ns"),
 	U64(moment_record, cost.bpf_sampled_ns, "bpf_sampled_ns"),
+	U64_SINCE(2, moment_record, cost.bpf_runs, "bpf_runs"),
+	U64_SINCE(2, moment_record, budget.limit_ppm, "budget_ppm"),
+	U64_SINCE(2, moment_record, budget.share_ppm, "share_ppm"),
+	U32_SINCE(2, moment_record, budget.tier, "tier_now"),
+	U64_SINCE(2, moment_record, budget.drops, "tier_drops"),
+	U32_SINCE(2, moment_record, budget.over, "over_budget"),
 };
 
 static const struct column source_columns[] = {
@@ -125,10 +136,12 @@ static const struct column counters_columns[] = {
 	COUNTS64(counters_record, counters.density, "density"),
 	C64(density_sum),
 	COUNTS64(counters_record, counters.runs, "runs"),
+	U64_SINCE(2, counters_record, counters.below_density, "below_density"),
+	U64_SINCE(2, counters_record, counters.below_sets, "below_sets"),
 };
 
 /* Id and names are in the table of sources, and folds say nothing of a whole copy. */
-#define COUNTERS	27
+#define COUNTERS	29
 _Static_assert(sizeof(struct iovab_source) ==
 	       8 + 8 + IOVAB_DRIVER_LEN + IOVAB_VFIO_LEN + IOVAB_COMM_LEN + 8 * COUNTERS +
 	       8 * (IOVAB_RUN_BUCKETS + IOVAB_DENSITY_BUCKETS) +
@@ -202,6 +215,7 @@ static const struct column report_columns[] = {
 	R64(wild_marks),
 	COUNTS64(report_record, report.lost_by, "lost_by"),
 	R64(lost_iova),
+	U8_SINCE(2, report_record, report.tier, "tier"),
 };
 
 _Static_assert(sizeof(struct iovab_report_event) ==
@@ -261,7 +275,8 @@ static const char *declared_type(enum kind kind)
 /* What stands for a column in the three statements. */
 enum form { FORM_DECLARED, FORM_NAME, FORM_PARAMETER };
 
-static void put_columns(FILE *out, const struct table *t, enum form form)
+/* Of a recording of format @version: what it does not have is 0. */
+static void put_columns(FILE *out, const struct table *t, enum form form, int version)
 {
 	size_t i;
 
@@ -269,6 +284,8 @@ static void put_columns(FILE *out, const struct table *t, enum form form)
 		fputs(i ? ", " : "", out);
 		if (form == FORM_PARAMETER)
 			fputc('?', out);
+		else if (t->columns[i].since > version)
+			fputc('0', out);
 		else
 			fprintf(out, "\"%s\"", t->columns[i].name);
 		if (form == FORM_DECLARED)
@@ -276,7 +293,7 @@ static void put_columns(FILE *out, const struct table *t, enum form form)
 	}
 }
 
-static char *statement(const struct table *t, const char *before, enum form form,
+static char *statement(const struct table *t, const char *before, enum form form, int version,
 		       const char *after)
 {
 	char *sql = NULL;
@@ -286,7 +303,7 @@ static char *statement(const struct table *t, const char *before, enum form form
 	if (!out)
 		return NULL;
 	fprintf(out, before, t->name);
-	put_columns(out, t, form);
+	put_columns(out, t, form, version);
 	fprintf(out, after, t->name);
 	if (!fclose(out))
 		return sql;
@@ -296,17 +313,19 @@ static char *statement(const struct table *t, const char *before, enum form form
 
 char *tables__create_sql(enum table_id t)
 {
-	return statement(&tables[t], "CREATE TABLE \"%s\" (", FORM_DECLARED, ")");
+	return statement(&tables[t], "CREATE TABLE \"%s\" (", FORM_DECLARED,
+			 IOVAB_RECORDING_VERSION, ")");
 }
 
 char *tables__insert_sql(enum table_id t)
 {
-	return statement(&tables[t], "INSERT INTO \"%s\" VALUES (", FORM_PARAMETER, ")");
+	return statement(&tables[t], "INSERT INTO \"%s\" VALUES (", FORM_PARAMETER,
+			 IOVAB_RECORDING_VERSION, ")");
 }
 
-char *tables__select_sql(enum table_id t)
+char *tables__select_sql(enum table_id t, int version)
 {
-	return statement(&tables[t], "SELECT ", FORM_NAME, " FROM \"%s\" ORDER BY rowid");
+	return statement(&tables[t], "SELECT ", FORM_NAME, version, " FROM \"%s\" ORDER BY rowid");
 }
 
 static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const void *field)

@@ -15,7 +15,7 @@
 
 /* In the file's header: whose format it is, and of which version. */
 #define IOVAB_RECORDING_ID	0x494f5641	/* "IOVA" */
-#define IOVAB_RECORDING_VERSION	1
+#define IOVAB_RECORDING_VERSION	2
 
 #define IOVAB_GENERATION_LEN	128
 
@@ -30,6 +30,7 @@ struct moment_record {
 	__u32 bpf_known;
 	char generation[IOVAB_GENERATION_LEN];	/* "" while waiting */
 	struct iovab_cost_fact cost;
+	struct iovab_budget_fact budget;
 };
 
 /* A source: all of it that never changes, and when it went. */
@@ -107,8 +108,8 @@ const char *tables__name(enum table_id t);
 /* SQL text, to be freed by the caller; NULL: no memory. */
 char *tables__create_sql(enum table_id t);
 char *tables__insert_sql(enum table_id t);
-/* All rows, in the order of their writing. */
-char *tables__select_sql(enum table_id t);
+/* All rows of a recording of format @version, in the order of their writing. */
+char *tables__select_sql(enum table_id t, int version);
 
 /* Binds a record to the parameters of its insert. 0 or an error of sqlite. */
 int tables__bind(enum table_id t, sqlite3_stmt *insert, const void *record);

@@ -426,7 +426,8 @@ static void put_facts(struct trace *t, const struct iovab_facts *f, const struct
 		struct device *d = device_of_source(t, s, f->reports[i].source_id);
 
 		if (d)
-			put_report(t, d, &f->reports[i], f->tier);
+			put_report(t, d, &f->reports[i],
+				   model__report_tier(&f->reports[i], f->tier));
 	}
 	put_counters(t, s, f->time_ns);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "fixture.h"
 
 static struct fixture fx;
@@ -436,6 +437,66 @@ static void skipped_scans_make_it_unknown(void **state)
 	assert_scan_figures(&s->rows[0].total, IOVAB_VALUE_UNKNOWN);
 }
 
+static void assert_mark_figures(const struct iovab_figures *f, enum iovab_value_state expected)
+{
+	assert_int_equal(f->fig[IOVAB_FIG_SET_CALLS].state, expected);
+	assert_int_equal(f->fig[IOVAB_FIG_LOST_BYTES].state, expected);
+	assert_int_equal(f->fig[IOVAB_FIG_STRAY_BITS].state, expected);
+	assert_int_equal(model__measured(f, IOVAB_TIER_SETS, IOVAB_TIER_SETS), expected);
+	if (expected == IOVAB_VALUE_UNKNOWN)
+		assert_int_equal(f->fig[IOVAB_FIG_LOST_BYTES].v, 0);
+}
+
+/* One report of which marks were not followed, then one that was not scanned either. */
+static void dropped_tiers_make_it_unknown(void **state)
+{
+	const struct iovab_snapshot *s;
+	struct iovab_source_fact *a;
+
+	fixture__init(&fx, IOVAB_TIER_SETS);
+	a = fixture__source(&fx, 1, "a");
+	fixture__report(a, 4, 1, 8192, 1000000);
+	fixture__report(fixture__source(&fx, 2, "b"), 4, 1, 8192, 1000000);
+	fixture__update(*state, &fx);
+	fixture__pass(&fx, SECOND_NS);
+	a->counters.reports++;
+	a->counters.dirty_bytes += 4096;
+	a->counters.below_sets++;
+	fx.facts.budget = (struct iovab_budget_fact){ .limit_ppm = 10000, .drops = 1,
+						      .tier = IOVAB_TIER_DENSITY };
+	s = fixture__update(*state, &fx);
+	assert_int_equal(model__tier_now(s), IOVAB_TIER_DENSITY);
+	assert_mark_figures(&s->rows[0].total, IOVAB_VALUE_UNKNOWN);
+	assert_mark_figures(&s->rows[0].interval, IOVAB_VALUE_UNKNOWN);
+	assert_mark_figures(&s->rows[1].total, IOVAB_VALUE_KNOWN);
+	assert_mark_figures(&s->sum, IOVAB_VALUE_UNKNOWN);
+	fixture__assert_known(s->rows[0].total.fig[IOVAB_FIG_DIRTY_BYTES], 12288);
+	fixture__assert_known(s->rows[0].total.measured[IOVAB_FIG_MARKED_BYTES], 8192);
+	assert_int_equal(s->rows[0].total.measured[IOVAB_FIG_REDUNDANT_BYTES].state,
+			 IOVAB_VALUE_UNKNOWN);
+	fixture__pass(&fx, SECOND_NS);
+	a->counters.reports++;
+	a->counters.windows++;
+	a->counters.range_bytes += GIB;
+	a->counters.below_sets++;
+	a->counters.below_density++;
+	s = fixture__update(*state, &fx);
+	assert_scan_figures(&s->rows[0].total, IOVAB_VALUE_UNKNOWN);
+	assert_scan_figures(&s->rows[0].interval, IOVAB_VALUE_UNKNOWN);
+	fixture__assert_known(s->rows[0].total.fig[IOVAB_FIG_REPORTS], 3);
+	fixture__assert_known(s->sum.measured[IOVAB_FIG_DIRTY_BYTES], 20480);
+	/* the tier is back: so is the interval, and what was lost is told of what was measured */
+	fixture__pass(&fx, SECOND_NS);
+	fixture__report(a, 4, 1, 8192, 1000000);
+	a->counters.lost_bytes = 4096;
+	a->counters.marked_bytes += 4096;
+	s = fixture__update(*state, &fx);
+	assert_mark_figures(&s->rows[0].interval, IOVAB_VALUE_KNOWN);
+	assert_scan_figures(&s->rows[0].interval, IOVAB_VALUE_KNOWN);
+	assert_mark_figures(&s->rows[0].total, IOVAB_VALUE_UNKNOWN);
+	assert_true(columns__row_is_bad(&s->rows[0]));
+}
+
 static void redundant_is_never_negative(void **state)
 {
 	const struct iovab_figures *t;
@@ -864,6 +925,7 @@ int main(void)
 		TEST(tiers_measure_what_they_say),
 		TEST(windows_tier_has_no_density),
 		TEST(skipped_scans_make_it_unknown),
+		TEST(dropped_tiers_make_it_unknown),
 		TEST(redundant_is_never_negative),
 		TEST(no_rows_measure_nothing),
 		TEST(sum_saturates),

@@ -187,6 +187,8 @@ static void same_facts(const struct iovab_facts *in, const struct iovab_facts *o
 	assert_int_equal(in->cost.bpf_known, out->cost.bpf_known);
 	assert_int_equal(in->cost.bpf_run_ns, out->cost.bpf_run_ns);
 	assert_int_equal(in->cost.bpf_sampled_ns, out->cost.bpf_sampled_ns);
+	assert_int_equal(in->cost.bpf_runs, out->cost.bpf_runs);
+	assert_memory_equal(&in->budget, &out->budget, sizeof(in->budget));
 	same_sources(in, out);
 	same_array(in->live, in->n_live, out->live, out->n_live, sizeof(*in->live));
 	same_array(in->windows, in->n_windows, out->windows, out->n_windows, sizeof(*in->windows));
@@ -257,6 +259,9 @@ static void extremes_survive(void **state)
 		if (i == 3)
 			fx.facts.n_sources = 0;
 		memset(&fx.facts.losses, i, sizeof(fx.facts.losses));
+		memset(&fx.facts.budget, 0xff - i, sizeof(fx.facts.budget));
+		fx.facts.budget.tier = i;
+		fx.facts.cost.bpf_runs = ~0ULL;
 		kept[i] = fx;
 		kept[i].facts.sources = kept[i].sources;
 		write_facts(r, &fx.facts);
@@ -491,6 +496,36 @@ static void a_write_that_failed_half_way_is_undone(void **state)
 	replay__close(replay);
 }
 
+/* What format 1 does not have is 0 in a recording of it; the rest is as it was. */
+static void an_older_format_is_read(void **state)
+{
+	static const char *const newer[][2] = {
+		{ "moment", "bpf_runs" }, { "moment", "budget_ppm" }, { "moment", "share_ppm" },
+		{ "moment", "tier_now" }, { "moment", "tier_drops" }, { "moment", "over_budget" },
+		{ "counters", "below_density" }, { "counters", "below_sets" }, { "report", "tier" },
+	};
+	static struct fixture fx;
+	struct recorder *r = new_recorder(0);
+	struct iovab_source_fact *s;
+	struct replay *replay;
+	char sql[128];
+	size_t i;
+
+	fixture__init(&fx, IOVAB_TIER_SETS);
+	s = fixture__source(&fx, 7, "0000:3b:00.2");
+	fixture__report(s, 4, 2, 1 << 20, 1000);
+	write_facts(r, &fx.facts);
+	end_recorder(r);
+	for (i = 0; i < sizeof(newer) / sizeof(newer[0]); i++) {
+		snprintf(sql, sizeof(sql), "ALTER TABLE %s DROP COLUMN %s", newer[i][0], newer[i][1]);
+		run_sql(sql);
+	}
+	run_sql("PRAGMA user_version=1");
+	replay = open_replay();
+	same_facts(&fx.facts, next_facts(replay));
+	replay__close(replay);
+}
+
 /* --- what is no recording --- */
 
 static void refused(const char *part)
@@ -524,13 +559,14 @@ static void hostile_files_are_refused(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "PRAGMA application_id=7", "does not say" },
-		{ "PRAGMA user_version=2", "use a newer iovab" },
+		{ "PRAGMA user_version=3", "use a newer iovab" },
 		{ "PRAGMA user_version=0", "its format is 0" },
 		{ "DROP TABLE window", "no such table" },
 		{ "ALTER TABLE report DROP COLUMN error", "no such column" },
 		{ "DELETE FROM moment", "holds nothing" },
 		{ "UPDATE moment SET tier=9", "impossible tier" },
 		{ "UPDATE moment SET tier=-1", "impossible tier" },
+		{ "UPDATE moment SET tier_now=4", "impossible tier in force" },
 		{ "UPDATE moment SET wall_s=9223372036854775807", "impossible time" },
 		{ "UPDATE moment SET wall_ns=1000000000", "impossible time" },
 		{ "UPDATE moment SET time_ns=5", "backwards" },
@@ -798,6 +834,7 @@ int main(void)
 		TEST(moments_go_and_totals_stay),
 		TEST(a_moment_that_failed_is_made_up_for),
 		TEST(a_write_that_failed_half_way_is_undone),
+		TEST(an_older_format_is_read),
 		TEST(hostile_files_are_refused),
 		TEST(no_file_and_no_database),
 		TEST(a_file_that_is_there_is_left_alone),

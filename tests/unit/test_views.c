@@ -49,7 +49,36 @@ static const struct iovab_snapshot *two_devices(enum iovab_tier tier)
 	fx.facts.cost.bpf_known = true;
 	fx.facts.cost.bpf_run_ns = 1230000;
 	fx.facts.cost.bpf_sampled_ns = 1000000000;
+	fx.facts.cost.bpf_runs = 3000;
 	fx.facts.cost.collector_cpu_ns = 4500000;
+	return fixture__update(model, &fx);
+}
+
+/* Sets were asked for, windows are in force; the wet device had reports at each tier. */
+static const struct iovab_snapshot *dropped(void)
+{
+	static const struct iovab_report_event lost = {
+		.source_id = 1, .end_ns = 101 * SECOND_NS, .page_size = 4096, .length = 256 * GIB,
+		.tier = IOVAB_TIER_DENSITY, .lost_pages = 2, .lost_by = { 0, 2, 0 },
+	};
+	struct iovab_source_fact *wet;
+
+	two_devices(IOVAB_TIER_SETS);
+	wet = &fx.sources[0];
+	fixture__pass(&fx, SECOND_NS);
+	fixture__report(wet, 4, 2, 32 << 20, 3000000);
+	fixture__report(wet, 4, 2, 32 << 20, 3000000);
+	wet->counters.below_sets = 2;
+	wet->counters.below_density = 1;
+	wet->counters.lost_bytes = 4096;
+	fx.facts.reports = &lost;
+	fx.facts.n_reports = 1;
+	fx.facts.cost.bpf_sampled_ns += SECOND_NS;
+	fx.facts.cost.bpf_run_ns += 800000;
+	fx.facts.cost.bpf_runs += 120;
+	fx.facts.budget = (struct iovab_budget_fact){ .limit_ppm = 10000, .share_ppm = 12345,
+						      .drops = 2, .tier = IOVAB_TIER_WINDOWS,
+						      .over = 1 };
 	return fixture__update(model, &fx);
 }
 
@@ -205,6 +234,8 @@ static void check_summary(const char *golden, const struct iovab_snapshot *s, un
 
 /* --- JSON --- */
 
+static json_t *first_line(const struct iovab_snapshot *s);
+
 static void json_sets(void **state)
 {
 	check_json("json-sets.ndjson", two_devices(IOVAB_TIER_SETS));
@@ -223,6 +254,35 @@ static void json_windows(void **state)
 static void json_troubled(void **state)
 {
 	check_json("json-troubled.ndjson", troubled());
+}
+
+static void json_dropped(void **state)
+{
+	check_json("json-dropped.ndjson", dropped());
+}
+
+/* Nothing that a dropped tier measures is there, in numbers; of the other device all is. */
+static void json_has_nothing_of_a_dropped_tier(void **state)
+{
+	static const char *const gone[] = {
+		"windows_clean", "dirty_bytes", "density", "density_histogram", "set_calls",
+		"marked_bytes", "redundant_bytes", "lost_bytes", "overshoot_bytes", "stray_bits",
+		"lost_by", "run_pages", "order", "what_if", "scan_skipped",
+	};
+	json_t *o = first_line(dropped()), *total = json_object_get(o, "total");
+	json_t *unknown = json_object_get(total, "unknown");
+	size_t i, k;
+
+	for (i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
+		assert_null(json_object_get(total, gone[i]));
+		for (k = 0; k < json_array_size(unknown); k++)
+			if (!strcmp(json_string_value(json_array_get(unknown, k)), gone[i]))
+				break;
+		if (k == json_array_size(unknown))
+			fail_msg("%s is not said to be unknown", gone[i]);
+	}
+	assert_non_null(json_object_get(total, "windows"));
+	json_decref(o);
 }
 
 static void json_prints_nothing_without_rows(void **state)
@@ -423,6 +483,13 @@ static void plain_interval(void **state)
 	check_plain("plain-interval-120.txt", two_devices(IOVAB_TIER_DENSITY), &o);
 }
 
+static void plain_dropped(void **state)
+{
+	struct plain_options o = { .width = 100, .charset = TEXT_ASCII };
+
+	check_plain("plain-dropped-100.txt", dropped(), &o);
+}
+
 static void plain_troubled(void **state)
 {
 	const struct iovab_snapshot *s = troubled();
@@ -453,6 +520,11 @@ static void summary_tiers(void **state)
 	free_model(state);
 	new_model(state);
 	check_summary("summary-windows.txt", two_devices(IOVAB_TIER_WINDOWS), 0, TEXT_UTF8);
+}
+
+static void summary_dropped(void **state)
+{
+	check_summary("summary-dropped.txt", dropped(), 80, TEXT_ASCII);
 }
 
 static void summary_troubled(void **state)
@@ -522,6 +594,10 @@ int main(void)
 		TEST(json_density),
 		TEST(json_windows),
 		TEST(json_troubled),
+		TEST(json_dropped),
+		TEST(json_has_nothing_of_a_dropped_tier),
+		TEST(plain_dropped),
+		TEST(summary_dropped),
 		TEST(json_prints_nothing_without_rows),
 		TEST(json_keys_are_in_the_order_of_the_contract),
 		TEST(json_reads_back),

@@ -386,6 +386,8 @@ function writeHead(app)
 		add(app, "p", `Command: ${study.command}`, "soft");
 	if (!study.ended)
 		add(app, "p", "It goes on, or was not ended but killed: the last figures are those of its last moment.");
+	if (study.tier_drops)
+		add(app, "p", `The tier was dropped ${study.tier_drops} times to keep to the budget: figures that do not cover all reports are not shown.`);
 	if (study.events_pruned)
 		add(app, "p", `${study.events_pruned} windows and reports were dropped to keep the file small: rounds and charts begin later than the totals.`);
 }
@@ -394,9 +396,12 @@ function writeWrong(app)
 {
 	const lines = [];
 
-	for (const d of study.devices)
-		if (d.total.lost_bytes || d.total.stray_bits)
-			lines.push(`${nameOf(d)} marked ${bytes(d.total.lost_bytes)} of which no bit reached the bitmap, and ${count(d.total.stray_bits)} bits were written outside of it: the destination's memory may be wrong.`);
+	for (const d of study.devices) {
+		const known = d.total.at_least || d.total, most = d.total.at_least ? "at least " : "";
+
+		if (known.lost_bytes || known.stray_bits)
+			lines.push(`${nameOf(d)} marked ${most}${bytes(known.lost_bytes || 0)} of which no bit reached the bitmap, and ${count(known.stray_bits || 0)} bits were written outside of it: the destination's memory may be wrong.`);
+	}
 	for (const d of study.devices)
 		if (d.total.wild_marks)
 			lines.push(`${nameOf(d)}: for ${count(d.total.wild_marks)} marks the kernel set bits that are not theirs.`);

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cost.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "iovab.skel.h"
+
+#define COST_EVERY_NS	(8 * 1000000000ULL)
+/* It times them until there was a mark, and not longer than that. */
+#define ASK_NS		(2 * 1000000000ULL)
+
+/* Marks of a report under way are read while it makes more: so often at most. */
+#define READS	4
+
+/* What was counted at one moment. */
+struct counted {
+	__u64 time_ns;
+	__u64 run_ns, runs;	/* of the programs that time themselves */
+	__u64 marks;
+};
+
+struct cost {
+	struct session *session;
+	struct iovab_cost *cpus;	/* n_cpus of them */
+	int n_cpus;
+
+	struct counted last;		/* the last sample; time_ns 0: none yet */
+	__u64 oldest_start_ns;		/* of the reports under way at the last one */
+
+	/* what a mark takes, as of the last time that it was asked for */
+	int stats_fd;			/* the kernel times programs while it is open */
+	__u64 price_runs, price_run_ns;	/* of the program on set when it was opened */
+	__u64 price_time_ns;		/* when it was opened last */
+	bool price_known, price_refused;
+	double price_ns;
+
+	/* all marks are in one of these: paid for, waiting for a price, or without one for good */
+	double paid_ns;
+	struct counted waiting;		/* since the first of them: differences */
+	struct counted known;		/* time and run_ns for which all is known */
+	bool left_out;			/* since the facts were last asked for, some were without one */
+	double budget_ns;		/* all marks, at what was known when they were counted */
+};
+
+struct cost *cost__new(struct session *s)
+{
+	struct cost *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->session = s;
+	c->stats_fd = -1;
+	c->n_cpus = libbpf_num_possible_cpus();
+	c->cpus = c->n_cpus > 0 ? calloc((size_t)c->n_cpus, sizeof(*c->cpus)) : NULL;
+	if (c->cpus)
+		return c;
+	cost__free(c);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void cost__free(struct cost *c)
+{
+	if (!c)
+		return;
+	if (c->stats_fd >= 0)
+		close(c->stats_fd);
+	free(c->cpus);
+	free(c);
+}
+
+/* --- what was counted --- */
+
+typedef struct iovab_bpf__bss bss_t;
+
+/*
+ * The marks of a report under way. They are in several fields, which its programs
+ * change meanwhile; what they were settled to must be the same before and after.
+ * 0 if that cannot be had: the next sample will.
+ */
+static __u64 marks_under_way(const volatile typeof(((bss_t *)0)->slots[0]) *slot)
+{
+	int i;
+
+	for (i = 0; i < READS; i++) {
+		__u64 settled = slot->set_calls, anchor = slot->anchor, length = slot->mark_length;
+		__u64 singles = slot->singles, next = slot->next, marks = settled;
+
+		if (next != IOVAB_NO_SERIES && length && next >= anchor)
+			marks += singles + (next - anchor) / length;
+		if (slot->set_calls == settled && slot->anchor == anchor &&
+		    slot->mark_length == length)
+			return marks;
+	}
+	return 0;
+}
+
+static void count_under_way(struct cost *c, const bss_t *bss, struct counted *now)
+{
+	const volatile typeof(bss->slots[0]) *s = bss->slots;
+	size_t i;
+
+	c->oldest_start_ns = 0;
+	for (i = 0; bss->reports_in_flight && i < IOVAB_MAX_REPORTS; i++) {
+		__u64 start = s[i].start_ns;
+
+		if (!s[i].key || !start)
+			continue;
+		if (!c->oldest_start_ns || start < c->oldest_start_ns)
+			c->oldest_start_ns = start;
+		now->marks += marks_under_way(&s[i]);
+	}
+}
+
+/* False: the kernel does not tell. */
+static bool count(struct cost *c, struct iovab_bpf *bpf, struct counted *now)
+{
+	__u32 zero = 0;
+	int i;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(bpf->maps.cost), &zero, c->cpus))
+		return false;
+	for (i = 0; i < c->n_cpus; i++) {
+		now->run_ns += c->cpus[i].run_ns;
+		now->runs += c->cpus[i].runs;
+		now->marks += c->cpus[i].marks;
+	}
+	count_under_way(c, bpf->bss, now);
+	/* a report that ended between the two reads is in neither: the next sample has it */
+	if (now->marks < c->last.marks)
+		now->marks = c->last.marks;
+	return true;
+}
+
+/* --- what a mark takes --- */
+
+static int mark_program(const struct iovab_bpf *bpf)
+{
+	int fd = bpf_program__fd(bpf->progs.set_entry);
+
+	return fd >= 0 ? fd : bpf_program__fd(bpf->progs.set_entry_kprobe);
+}
+
+static void begin_asking(struct cost *c, const struct bpf_prog_info *info, __u64 now_ns)
+{
+	c->price_time_ns = now_ns;
+	c->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (c->stats_fd < 0) {
+		c->price_refused = true;
+		return;
+	}
+	c->price_runs = info->run_cnt;
+	c->price_run_ns = info->run_time_ns;
+}
+
+static void end_asking(struct cost *c, const struct bpf_prog_info *info, __u64 now_ns)
+{
+	__u64 runs = info->run_cnt - c->price_runs;
+
+	if (!runs && now_ns - c->price_time_ns < ASK_NS)
+		return;
+	close(c->stats_fd);
+	c->stats_fd = -1;
+	if (!runs)
+		return;
+	c->price_ns = (double)(info->run_time_ns - c->price_run_ns) / (double)runs;
+	c->price_known = true;
+}
+
+static void ask_price(struct cost *c, const struct iovab_bpf *bpf, const struct counted *now)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd = mark_program(bpf);
+	bool marks = now->marks > c->last.marks;
+	bool old = !c->price_known || now->time_ns - c->price_time_ns >= COST_EVERY_NS;
+
+	if (c->stats_fd < 0 && (!marks || !old || c->price_refused))
+		return;
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return;
+	if (c->stats_fd >= 0)
+		end_asking(c, &info, now->time_ns);
+	else
+		begin_asking(c, &info, now->time_ns);
+}
+
+/* --- what is known --- */
+
+static void add(struct counted *to, const struct counted *now, const struct counted *before)
+{
+	to->time_ns += now->time_ns - before->time_ns;
+	to->run_ns += now->run_ns - before->run_ns;
+	to->runs += now->runs - before->runs;
+	to->marks += now->marks - before->marks;
+}
+
+/* A price comes only while there are marks, and not where it is refused. */
+static bool price_may_come(const struct cost *c)
+{
+	return !c->price_refused &&
+	       (c->stats_fd >= 0 || session__tier_now(c->session) >= IOVAB_TIER_SETS);
+}
+
+static void settle(struct cost *c)
+{
+	static const struct counted none;
+
+	if (c->waiting.marks && !c->price_known) {
+		if (!price_may_come(c)) {
+			c->waiting = none;
+			c->left_out = true;
+		}
+		return;
+	}
+	add(&c->known, &c->waiting, &none);
+	c->paid_ns += (double)c->waiting.marks * c->price_ns;
+	c->waiting = none;
+}
+
+void cost__sample(struct cost *c, __u64 now_ns)
+{
+	struct iovab_bpf *bpf = session__bpf(c->session);
+	struct counted now = { .time_ns = now_ns };
+
+	if (now_ns <= c->last.time_ns || !count(c, bpf, &now))
+		return;
+	if (!c->last.time_ns) {
+		c->last = now;
+		return;
+	}
+	ask_price(c, bpf, &now);
+	c->budget_ns += (double)(now.marks - c->last.marks) *
+			(c->price_known ? c->price_ns : COST_MARK_NS);
+	add(&c->waiting, &now, &c->last);
+	settle(c);
+	c->last = now;
+}
+
+void cost__facts(struct cost *c, struct iovab_cost_fact *f)
+{
+	f->bpf_known = c->known.time_ns && !c->waiting.marks && !c->left_out;
+	c->left_out = false;
+	f->bpf_run_ns = c->known.run_ns + (__u64)c->paid_ns;
+	f->bpf_sampled_ns = c->known.time_ns;
+	f->bpf_runs = c->last.runs + c->last.marks;
+}
+
+void cost__budget_sample(const struct cost *c, struct budget_sample *s)
+{
+	s->time_ns = c->last.time_ns;
+	s->used_ns = c->last.run_ns + (__u64)c->budget_ns;
+	s->runs = c->last.runs;
+	s->oldest_start_ns = c->oldest_start_ns;
+}
