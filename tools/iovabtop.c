@@ -22,6 +22,7 @@
 #include "json.h"
 #include "live.h"
 #include "loop.h"
+#include "measure.h"
 #include "model.h"
 #include "options.h"
 #include "plain.h"
@@ -30,13 +31,12 @@
 #include "summary.h"
 
 struct options {
-	bool batch, json, help, version, verbose, kprobes;
+	struct measure measure;		/* first: measure.h wants it so */
+	bool batch, json, help, version;
 	unsigned long count;	/* outputs, 0: no end */
 	double interval_s;
-	enum iovab_tier tier;
 	const char *device;
 	unsigned long pid;
-	unsigned long max_rows;
 	const struct column *sort;
 	bool reverse;
 	const char *replay;
@@ -68,25 +68,13 @@ SETTER(batch) { OPTS->batch = true; return 0; }
 SETTER(json) { OPTS->json = OPTS->batch = true; return 0; }
 SETTER(help) { OPTS->help = true; return 0; }
 SETTER(version) { OPTS->version = true; return 0; }
-SETTER(kprobes) { OPTS->kprobes = true; return 0; }
-SETTER(verbose) { OPTS->verbose = true; return 0; }
 SETTER(reverse) { OPTS->reverse = true; return 0; }
 SETTER(device) { OPTS->device = value; return 0; }
 SETTER(count) { return options__count("count", value, &OPTS->count, e); }
 SETTER(delay) { return options__seconds("delay", value, &OPTS->interval_s, e); }
-SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
 SETTER(replay) { OPTS->replay = value; return 0; }
 SETTER(speed) { return options__factor("speed", value, &OPTS->speed, e); }
 SETTER(pid) { return options__count("pid", value, &OPTS->pid, e); }
-
-SETTER(max_rows)
-{
-	if (options__count("max-rows", value, &OPTS->max_rows, e))
-		return -1;
-	if (OPTS->max_rows > IOVAB_MAX_SOURCES)
-		return options__refuse_value("max-rows", "at most 2048", value, e);
-	return 0;
-}
 
 SETTER(sort)
 {
@@ -108,16 +96,17 @@ static const struct option_spec specs[] = {
 	{ "json", 'j', NULL, "one JSON object a device an interval (NDJSON); implies --batch", set_json },
 	{ "count", 'n', "N", "end after N intervals", set_count },
 	{ "delay", 'd', "SECONDS", "length of an interval (1)", set_delay },
-	{ "tier", 't', "TIER", "windows, density or sets: what to measure, at what cost (density)", set_tier },
+	MEASURE_TIER,
+	MEASURE_BUDGET("off; tier auto: 1"),
 	{ "device", 'D', "NAME", "only devices of this name or vfioN; may be a shell pattern", set_device },
 	{ "pid", 'p', "PID", "only devices of this process", set_pid },
-	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", set_max_rows },
+	MEASURE_MAX_ROWS,
 	{ "sort", 's', "COLUMN", "sort by this column", set_sort },
 	{ "reverse", 'r', NULL, "the other way round", set_reverse },
 	{ "replay", 'R', "FILE", "show a recording of iovab record instead of this machine", set_replay },
 	{ "speed", 'S', "FACTOR", "show it so many times as fast (1)", set_speed },
-	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
-	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
+	MEASURE_KPROBES,
+	MEASURE_VERBOSE(", on stderr"),
 	{ "help", 'h', NULL, "print this and end", set_help },
 	{ "version", 'V', NULL, "print the version and end", set_version },
 	{}
@@ -145,9 +134,9 @@ static int attach(struct top *t, struct iovab_error *e)
 	if (ret < 0)
 		return -1;
 	if (ret == 0) {
-		if (t->opts.verbose && !t->live)
+		if (t->opts.measure.verbose && !t->live)
 			fprintf(stderr, "iovabtop: attached, tier %s\n",
-				model__tier_name(t->opts.tier));
+				model__tier_name(t->opts.measure.tier));
 	} else if (!t->told_waiting && t->opts.batch) {
 		fprintf(stderr, "iovabtop: the module vfio is not loaded; waiting, will attach by itself\n");
 		t->told_waiting = true;
@@ -281,7 +270,7 @@ static int watch(struct top *t, struct iovab_error *e)
 		if (events.quit)
 			break;
 		if (events.tick && t->collector)
-			collector__drain(t->collector);
+			collector__tick(t->collector);
 		if (events.resized && t->live) {
 			live__resize(t->live);
 			ret = show(t, e);
@@ -318,17 +307,12 @@ static int open_screen(struct top *t, struct iovab_error *e)
 
 static int open_all(struct top *t, struct iovab_error *e)
 {
-	struct session_options so = {
-		.tier = t->opts.tier,
-		.verbose = t->opts.verbose,
-		.kprobes = t->opts.kprobes,
-		.max_sources = t->opts.max_rows,
-	};
+	struct session_options so = measure__session(&t->opts.measure, false);
 	int err;
 
 	/* the strip of the detail screen is the only reader of window events */
 	so.want_events = !t->opts.batch && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-			 t->opts.tier >= IOVAB_TIER_DENSITY;
+			 so.tier >= IOVAB_TIER_DENSITY;
 	t->loop = loop__new();
 	if (t->opts.replay) {
 		t->replay = replay__open(t->opts.replay, e);
@@ -378,7 +362,7 @@ static int conclude(struct top *t, struct iovab_error *e)
 
 int main(int argc, char **argv)
 {
-	struct top t = { .opts = { .interval_s = 1, .tier = IOVAB_TIER_DENSITY, .speed = 1 } };
+	struct top t = { .opts = { .measure = MEASURE_DEFAULT, .interval_s = 1, .speed = 1 } };
 	struct iovab_error e = {};
 	int err;
 

@@ -18,6 +18,7 @@
 #include "collector.h"
 #include "command.h"
 #include "loop.h"
+#include "measure.h"
 #include "model.h"
 #include "options.h"
 #include "recorder.h"
@@ -28,11 +29,11 @@
 #define RING_BYTES	(8U << 20)
 
 struct options {
+	struct measure measure;		/* first: measure.h wants it so */
 	const char *output;
-	enum iovab_tier tier;
 	double interval_s;
 	__u64 max_bytes;
-	bool kprobes, quiet, verbose, help;
+	bool quiet, help;
 };
 
 #define SETTER(name) \
@@ -40,11 +41,8 @@ struct options {
 #define OPTS ((struct options *)target)
 
 SETTER(output) { OPTS->output = value; return 0; }
-SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
 SETTER(delay) { return options__seconds("delay", value, &OPTS->interval_s, e); }
-SETTER(kprobes) { OPTS->kprobes = true; return 0; }
 SETTER(quiet) { OPTS->quiet = true; return 0; }
-SETTER(verbose) { OPTS->verbose = true; return 0; }
 SETTER(help) { OPTS->help = true; return 0; }
 
 SETTER(max_size)
@@ -58,12 +56,13 @@ SETTER(max_size)
 
 static const struct option_spec specs[] = {
 	{ "output", 'o', "FILE", "the recording; it must not be there yet", set_output },
-	{ "tier", 't', "TIER", "windows, density or sets: what to measure, at what cost (density)", set_tier },
+	MEASURE_TIER,
+	MEASURE_BUDGET("off; tier auto: 1"),
 	{ "delay", 'd', "SECONDS", "how often to write (1): what a crash loses at most", set_delay },
 	{ "max-size", 'S', "SIZE", "of the file (1G); beyond it the oldest detail goes, totals never", set_max_size },
-	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
+	MEASURE_KPROBES,
 	{ "quiet", 'q', NULL, "show no progress", set_quiet },
-	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
+	MEASURE_VERBOSE(", on stderr"),
 	{ "help", 'h', NULL, "print this and end", set_help },
 	{}
 };
@@ -78,6 +77,7 @@ struct recording {
 	pid_t child;			/* 0: not started, or ended */
 	bool progress;			/* a line on the terminal is kept up to date */
 	bool told_waiting, told_warning, told_full;
+	__u64 told_drops;
 	__u64 first_ns;
 };
 
@@ -99,8 +99,9 @@ static int attach(struct recording *r, struct iovab_error *e)
 	if (ret < 0)
 		return -1;
 	if (ret == 0) {
-		if (r->opts.verbose)
-			fprintf(stderr, "iovab: attached, tier %s\n", model__tier_name(r->opts.tier));
+		if (r->opts.measure.verbose)
+			fprintf(stderr, "iovab: attached, tier %s\n",
+				model__tier_name(r->opts.measure.tier));
 	} else if (!r->told_waiting) {
 		fprintf(stderr, "iovab: the module vfio is not loaded; waiting, will attach by itself\n");
 		r->told_waiting = true;
@@ -125,12 +126,27 @@ static void show_progress(const struct recording *r, const struct iovab_facts *f
 	const struct recorder_state *s = recorder__state(r->recorder);
 	char bytes[IOVAB_UNITS_LEN], elapsed[IOVAB_UNITS_LEN];
 
-	fprintf(stderr, "\r%s  %llu reports  %llu windows  %s  %llu events lost%s\033[K",
+	fprintf(stderr, "\r%s  %llu reports  %llu windows  %s  %llu events lost%s%s%s\033[K",
 		units__duration(elapsed, sizeof(elapsed), f->time_ns - r->first_ns, TEXT_ASCII),
 		(unsigned long long)s->reports, (unsigned long long)s->windows,
 		units__bytes(bytes, sizeof(bytes), s->bytes),
 		(unsigned long long)(events_lost(&f->losses) + s->events_failed),
+		f->budget.tier < f->tier ? "  over budget: TIER DROPPED to " : "",
+		f->budget.tier < f->tier ? model__tier_name(f->budget.tier) : "",
 		s->moments_failed ? "  NO ROOM on the file system" : "");
+}
+
+/* Each drop is said, where no line shows it as long as it lasts. */
+static void tell_drop(struct recording *r, const struct iovab_facts *f)
+{
+	char limit[IOVAB_UNITS_LEN];
+
+	if (f->budget.drops == r->told_drops)
+		return;
+	fprintf(stderr, "iovab: over the budget of %s of a CPU: measures at tier %s until the load has passed\n",
+		units__percent(limit, sizeof(limit), (double)f->budget.limit_ppm / 1e6),
+		model__tier_name(f->budget.tier));
+	r->told_drops = f->budget.drops;
 }
 
 /* What works only in part is said once. */
@@ -159,6 +175,8 @@ static int write_facts(struct recording *r, struct iovab_error *e)
 	else if (s->moments_failed && !r->told_full)
 		fprintf(stderr, "iovab: no room on the file system: figures are kept, but not windows and reports\n");
 	r->told_full |= s->moments_failed != 0;
+	if (!r->progress)
+		tell_drop(r, f);
 	warn(r);
 	return 0;
 }
@@ -206,7 +224,7 @@ static int watch(struct recording *r, struct iovab_error *e)
 		if (events.quit)
 			return 0;
 		if (events.tick)
-			collector__drain(r->collector);
+			collector__tick(r->collector);
 		if (command_ended(r))
 			return 0;
 		if (events.interval && (attach(r, e) || write_facts(r, e)))
@@ -247,15 +265,11 @@ static int open_recorder(struct recording *r, struct iovab_error *e)
 
 static int open_all(struct recording *r, struct iovab_error *e)
 {
-	struct session_options so = {
-		.tier = r->opts.tier,
-		.want_events = true,
-		.kprobes = r->opts.kprobes,
-		.verbose = r->opts.verbose,
-		.ring_bytes = RING_BYTES,
-	};
+	struct session_options so = measure__session(&r->opts.measure, false);
 	int err;
 
+	so.want_events = true;
+	so.ring_bytes = RING_BYTES;
 	r->loop = loop__new();
 	r->session = session__new(&so, e);
 	if (!r->session)
@@ -302,7 +316,7 @@ static int conclude(struct recording *r, struct iovab_error *e)
 int command__record(int argc, char **argv, struct iovab_error *e)
 {
 	struct recording r = {
-		.opts = { .tier = IOVAB_TIER_DENSITY, .interval_s = 1, .max_bytes = 1ULL << 30 },
+		.opts = { .measure = MEASURE_DEFAULT, .interval_s = 1, .max_bytes = 1ULL << 30 },
 	};
 	int first, err;
 

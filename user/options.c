@@ -105,7 +105,11 @@ void options__print(const struct option_spec *specs, FILE *out)
 			n = snprintf(left, sizeof(left), "      ");
 		snprintf(left + n, sizeof(left) - n, "--%s%s%s", specs->name,
 			 specs->arg ? " " : "", specs->arg ? specs->arg : "");
-		fprintf(out, "%-26s %s\n", left, specs->help);
+		/* a long one has its description below it */
+		fprintf(out, "%-26s", left);
+		if (strlen(left) > 26)
+			fprintf(out, "\n%-26s", "");
+		fprintf(out, " %s\n", specs->help);
 	}
 }
 
@@ -130,6 +134,17 @@ int options__factor(const char *name, const char *value, double *factor, struct 
 	*factor = strtod(value, &end);
 	if (errno || end == value || *end || !(*factor >= 0.001) || *factor > 1e6)
 		return options__refuse_value(name, "a factor from 0.001 to 1000000", value, e);
+	return 0;
+}
+
+int options__percent(const char *name, const char *value, double *percent, struct iovab_error *e)
+{
+	char *end;
+
+	errno = 0;
+	*percent = strtod(value, &end);
+	if (errno || end == value || *end || !(*percent >= 0.01) || *percent > 10000)
+		return options__refuse_value(name, "a percentage from 0.01 to 10000, or off", value, e);
 	return 0;
 }
 
@@ -173,5 +188,5 @@ int options__tier(const char *name, const char *value, enum iovab_tier *tier,
 			return 0;
 		}
 	}
-	return options__refuse_value(name, "windows, density or sets", value, e);
+	return options__refuse_value(name, "windows, density, sets or auto", value, e);
 }

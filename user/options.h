@@ -41,6 +41,8 @@ int options__seconds(const char *name, const char *value, double *seconds,
 		     struct iovab_error *e);
 /* How many times as fast: more than nothing. */
 int options__factor(const char *name, const char *value, double *factor, struct iovab_error *e);
+/* Of a CPU: more than 100 is more than one of them. */
+int options__percent(const char *name, const char *value, double *percent, struct iovab_error *e);
 int options__count(const char *name, const char *value, unsigned long *count,
 		   struct iovab_error *e);
 /* Bytes, with K, M or G (of 1024) behind the number or without. */
