@@ -6,6 +6,7 @@
  */
 #include "metrics.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "labels.h"
@@ -58,6 +59,18 @@ pin_duration = { "iovab_pin_duration_seconds", EXPOSITION_HISTOGRAM, "seconds",
 	"Duration of pins of bitmap, failed ones too." },
 density = { "iovab_window_density_ratio", EXPOSITION_HISTOGRAM, "ratio",
 	"Part of the pages of a window that were newly dirty, of windows that were read. Tiers density and sets." },
+unmeasured = { "iovab_unmeasured_reports", EXPOSITION_COUNTER, NULL,
+	"Reports that were not measured at this tier, since it was dropped to keep to the budget: the counters of the tier do not have them." },
+lost_by = { "iovab_lost_reason_bytes", EXPOSITION_COUNTER, "bytes",
+	"Lost memory by reason, of devices that lost any. Tier sets." },
+what_if_reports = { "iovab_what_if_reports", EXPOSITION_COUNTER, NULL,
+	"Reports whose marks were followed through other policies of pinning. Tier sets." },
+what_if_windows = { "iovab_what_if_windows", EXPOSITION_COUNTER, NULL,
+	"Windows that a policy would have pinned in these reports. Tier sets." },
+what_if_pages = { "iovab_what_if_pinned_pages", EXPOSITION_COUNTER, NULL,
+	"CPU pages of bitmap that a policy would have pinned in these reports. Tier sets." },
+what_if_repins = { "iovab_what_if_repins", EXPOSITION_COUNTER, NULL,
+	"Windows that a policy would have pinned again in these reports; absent if there were too many to tell. Tier sets." },
 device_info = { "iovab_device", EXPOSITION_INFO, NULL,
 	"What a device is: its name below /dev/vfio/devices, and whose implementation of the bitmap it uses." };
 
@@ -82,7 +95,17 @@ attached = { "iovab_attached", EXPOSITION_GAUGE, NULL,
 	"1 if the programs are attached to the kernel." },
 build_info = { "iovab_build", EXPOSITION_INFO, NULL, "Version of iovab-exporter." },
 tier_info = { "iovab_tier", EXPOSITION_GAUGE, NULL,
-	"1 for the tier of cost at which it measures." },
+	"1 for the tier of cost at which it measures now." },
+tier_dropped = { "iovab_tier_dropped", EXPOSITION_GAUGE, NULL,
+	"How many tiers this is below the one that was asked for, to keep to the budget." },
+tier_drops = { "iovab_tier_drops", EXPOSITION_COUNTER, NULL,
+	"How often a tier was dropped." },
+budget_limit = { "iovab_budget_ratio", EXPOSITION_GAUGE, "ratio",
+	"Part of one CPU that the BPF programs may take." },
+budget_used = { "iovab_budget_used_ratio", EXPOSITION_GAUGE, "ratio",
+	"Part of one CPU that they took, in the last second or the part of it that was too much." },
+budget_over = { "iovab_budget_exceeded", EXPOSITION_GAUGE, NULL,
+	"1 if they take too much at the lowest tier, too, where there is nothing to drop." },
 events_lost = { "iovab_events_lost", EXPOSITION_COUNTER, NULL,
 	"Events that are missing from the counters, which are too small by them." },
 losses_total = { "iovab_losses", EXPOSITION_COUNTER, NULL,
@@ -91,6 +114,8 @@ folded = { "iovab_folded_sources", EXPOSITION_COUNTER, NULL,
 	"Devices with their owner that were counted under folded=\"yes\", since there are too many." },
 bpf_run = { "iovab_bpf_run_seconds", EXPOSITION_COUNTER, "seconds",
 	"CPU time of the BPF programs, within the time that iovab_bpf_sampled_seconds_total counts." },
+bpf_runs = { "iovab_bpf_runs", EXPOSITION_COUNTER, NULL,
+	"Runs of the BPF programs." },
 bpf_sampled = { "iovab_bpf_sampled_seconds", EXPOSITION_COUNTER, "seconds",
 	"Time for which the cost of the BPF programs is known." },
 looks = { "iovab_collections", EXPOSITION_COUNTER, NULL,
@@ -135,6 +160,7 @@ process_start = { "process_start_time_seconds", EXPOSITION_GAUGE, "seconds",
 struct accounts {
 	struct account *const *a;
 	size_t n;
+	enum iovab_tier tier, tier_now;		/* that was asked for, and the one in force */
 };
 
 #define for_each_account(a, accounts)						\
@@ -155,8 +181,9 @@ static void write_figure(struct exposition *x, struct accounts all,
 {
 	const struct account *a;
 
-	if (!any_known(all, f))
-		return;		/* no family without a sample */
+	/* no family without a sample; and while its tier is dropped a figure is not known */
+	if (model__figure_tier(f) > all.tier_now || !any_known(all, f))
+		return;
 	exposition__family(x, family);
 	for_each_account(a, all)
 		if (a->sum.fig[f].state == IOVAB_VALUE_KNOWN)
@@ -189,7 +216,7 @@ static void write_density(struct exposition *x, struct accounts all)
 	bool begun = false;
 
 	for_each_account(a, all) {
-		if (!a->sum.density_measured)
+		if (!a->sum.density_measured || all.tier_now < IOVAB_TIER_DENSITY)
 			continue;
 		if (!begun)
 			exposition__family(x, &density);
@@ -198,6 +225,84 @@ static void write_density(struct exposition *x, struct accounts all)
 		exposition__histogram(x, a->labels, tally__density_edges(),
 				      TALLY_DENSITY_BUCKETS - 1, a->sum.density, sum);
 	}
+}
+
+/* A sample with a label more than the account has. */
+static void write_account_by(struct exposition *x, const struct account *a, const char *label,
+			     const char *value, __u64 v)
+{
+	char labels[LABELS_LEN];
+	size_t len = strlen(a->labels);
+
+	memcpy(labels, a->labels, len + 1);
+	labels__append(labels, len, label, value, strlen(value));
+	exposition__count(x, labels, v);
+}
+
+/* From the start on, so that the first ones make an increase. */
+static void write_unmeasured(struct exposition *x, struct accounts all)
+{
+	const struct account *a;
+	enum iovab_tier t;
+
+	if (all.tier < IOVAB_TIER_DENSITY)
+		return;
+	exposition__family(x, &unmeasured);
+	for_each_account(a, all)
+		for (t = IOVAB_TIER_DENSITY; t <= all.tier; t++)
+			write_account_by(x, a, "tier", model__tier_name(t), a->sum.below[t]);
+}
+
+static void write_lost_by(struct exposition *x, struct accounts all)
+{
+	const struct account *a;
+	bool begun = false;
+	enum iovab_lost why;
+
+	for_each_account(a, all) {
+		if (!a->sum.fig[IOVAB_FIG_LOST_BYTES].v)
+			continue;
+		if (!begun)
+			exposition__family(x, &lost_by);
+		begun = true;
+		for (why = 0; why < IOVAB_LOST_REASONS; why++)
+			write_account_by(x, a, "reason", model__lost_name(why), a->sum.lost_by[why]);
+	}
+}
+
+static void write_policies(struct exposition *x, struct accounts all,
+			   const struct exposition_family *family, size_t offset, bool repins)
+{
+	const struct account *a;
+	enum iovab_policy_id p;
+	bool begun = false;
+
+	for_each_account(a, all) {
+		for (p = 0; p < IOVAB_POLICIES; p++) {
+			const struct iovab_pins *pins = &a->sum.what_if[p];
+
+			if (!a->sum.marks_measured || (repins && pins->repins_unknown))
+				continue;
+			if (!begun)
+				exposition__family(x, family);
+			begun = true;
+			write_account_by(x, a, "policy", model__policy_name(p),
+					 *(const __u64 *)((const char *)pins + offset));
+		}
+	}
+}
+
+static void write_what_if(struct exposition *x, struct accounts all)
+{
+	const struct account *a;
+
+	exposition__family(x, &what_if_reports);
+	for_each_account(a, all)
+		if (a->sum.marks_measured)
+			exposition__count(x, a->labels, a->sum.what_if_reports);
+	write_policies(x, all, &what_if_windows, offsetof(struct iovab_pins, windows), false);
+	write_policies(x, all, &what_if_pages, offsetof(struct iovab_pins, pages), false);
+	write_policies(x, all, &what_if_repins, offsetof(struct iovab_pins, repins), true);
 }
 
 static void write_now(struct exposition *x, struct accounts all)
@@ -289,6 +394,11 @@ static void write_accounts(struct exposition *x, struct accounts all)
 	write_now(x, all);
 	write_reports(x, all);
 	write_density(x, all);
+	write_unmeasured(x, all);
+	if (all.tier_now >= IOVAB_TIER_SETS) {
+		write_lost_by(x, all);
+		write_what_if(x, all);
+	}
 	write_migrations(x, all);
 }
 
@@ -328,10 +438,32 @@ static void write_cost(struct exposition *x, const struct watch *w)
 {
 	const struct iovab_cost_fact *cost = &w->snapshot->cost;
 
+	write_one(x, &bpf_runs, cost->bpf_runs);
 	if (cost->bpf_sampled_ns) {
 		write_one_seconds(x, &bpf_run, cost->bpf_run_ns);
 		write_one_seconds(x, &bpf_sampled, cost->bpf_sampled_ns);
 	}
+}
+
+static void write_one_real(struct exposition *x, const struct exposition_family *f, double v)
+{
+	exposition__family(x, f);
+	exposition__real(x, NULL, v);
+}
+
+static void write_tier(struct exposition *x, const struct iovab_snapshot *s)
+{
+	const struct iovab_budget_fact *b = &s->budget;
+
+	exposition__family(x, &tier_info);
+	write_by(x, "tier", model__tier_name(model__tier_now(s)), 1);
+	if (!b->limit_ppm)
+		return;
+	write_one(x, &tier_dropped, s->tier - model__tier_now(s));
+	write_one(x, &tier_drops, b->drops);
+	write_one_real(x, &budget_limit, (double)b->limit_ppm / 1e6);
+	write_one_real(x, &budget_used, (double)b->share_ppm / 1e6);
+	write_one(x, &budget_over, b->over);
 }
 
 static void write_self(struct exposition *x, const struct watch *w)
@@ -346,8 +478,7 @@ static void write_self(struct exposition *x, const struct watch *w)
 	write_one_seconds(x, &look_duration, w->look_ns);
 	if (!s)
 		return;
-	exposition__family(x, &tier_info);
-	write_by(x, "tier", model__tier_name(s->tier), 1);
+	write_tier(x, s);
 	write_losses(x, s);
 	write_one(x, &folded, ledger__folded(w->ledger));
 	write_cost(x, w);
@@ -392,6 +523,8 @@ void metrics__write(struct exposition *x, const struct watch *w, const struct we
 	write_self(x, w);
 	if (w->snapshot) {
 		all.a = ledger__accounts(w->ledger, &all.n);
+		all.tier = w->snapshot->tier;
+		all.tier_now = model__tier_now(w->snapshot);
 		write_accounts(x, all);
 	}
 	if (web)

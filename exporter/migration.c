@@ -25,16 +25,20 @@ static void begin(struct migration *m)
 
 	memset(m, 0, sizeof(*m));
 	m->rounds_before = before.rounds_before + before.rounds;
+	m->below_before = before.below_seen;
 	m->unknown_before = before.unknown_seen;
 	m->stopped_ns_before = before.stopped_ns_seen;
 }
 
 static void take_rate(struct migration *m, const struct iovab_row *row, bool settled)
 {
-	struct iovab_value dirty = row->total.fig[IOVAB_FIG_DIRTY_BYTES];
+	struct iovab_value dirty = row->total.measured[IOVAB_FIG_DIRTY_BYTES];
 	__u64 rounds = row->total.rounds;
 	double rate;
 
+	m->below_seen = row->total.below[IOVAB_TIER_DENSITY];
+	if (dirty.state == IOVAB_VALUE_KNOWN && m->below_seen != m->below_before)
+		dirty.state = IOVAB_VALUE_UNKNOWN;	/* until the next migration */
 	if (dirty.state != IOVAB_VALUE_KNOWN) {
 		m->peak = (struct iovab_ratio){ dirty.state, 0 };
 		m->mark_end_ns = 0;

@@ -24,10 +24,11 @@ struct migration {
 
 	/* migration.c's own */
 	__u64 reports;			/* of the source, at the last look */
-	__u64 rounds_before;		/* of the source, when it began; and so the next two */
+	__u64 rounds_before;		/* of the source, when it began; and so the next three */
+	__u64 below_before;		/* reports that were not scanned, for the tier was dropped */
 	__u64 unknown_before;		/* reports of no known phase */
 	__u64 stopped_ns_before;	/* time of reports in stop-copy */
-	__u64 unknown_seen, stopped_ns_seen;	/* at the last look */
+	__u64 below_seen, unknown_seen, stopped_ns_seen;	/* at the last look */
 	__u64 mark_end_ns, mark_dirty, mark_rounds;	/* a moment between two rounds; 0: none yet */
 };
 

@@ -89,7 +89,8 @@ void tally__of_row(struct tally *t, const struct iovab_row *row, enum iovab_tier
 	const struct iovab_figures *f = &row->total;
 
 	memset(t, 0, sizeof(*t));
-	memcpy(t->fig, f->fig, sizeof(t->fig));
+	memcpy(t->fig, f->measured, sizeof(t->fig));
+	memcpy(t->below, f->below, sizeof(t->below));
 	t->rounds = f->rounds;
 	t->report_ns = f->report_ns.sum;
 	coarsen(t->report, report_shifts, TALLY_REPORT_BUCKETS - 1, f->report_hist);
@@ -98,6 +99,10 @@ void tally__of_row(struct tally *t, const struct iovab_row *row, enum iovab_tier
 	t->density_measured = tier >= IOVAB_TIER_DENSITY;
 	memcpy(t->density, f->density_hist, sizeof(f->density_hist));
 	t->density_sum = f->density_sum;
+	t->marks_measured = tier >= IOVAB_TIER_SETS;
+	memcpy(t->lost_by, f->lost_by, sizeof(t->lost_by));
+	t->what_if_reports = f->what_if_reports;
+	memcpy(t->what_if, f->what_if, sizeof(t->what_if));
 }
 
 /* --- sums --- */
@@ -137,4 +142,10 @@ void tally__add_growth(struct tally *sum, const struct tally *now, const struct 
 	sum->density_measured |= now->density_measured;
 	add_buckets(sum->density, now->density, before->density, TALLY_DENSITY_BUCKETS);
 	sum->density_sum += now->density_sum - before->density_sum;
+	add_buckets(sum->below, now->below, before->below, IOVAB_TIER_SETS + 1);
+	sum->marks_measured |= now->marks_measured;
+	add_buckets(sum->lost_by, now->lost_by, before->lost_by, IOVAB_LOST_REASONS);
+	sum->what_if_reports += now->what_if_reports - before->what_if_reports;
+	add_buckets((__u64 *)sum->what_if, (const __u64 *)now->what_if,
+		    (const __u64 *)before->what_if, sizeof(sum->what_if) / (sizeof(__u64)));
 }

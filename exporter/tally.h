@@ -13,7 +13,11 @@
 #define TALLY_PIN_BUCKETS	12
 #define TALLY_DENSITY_BUCKETS	(IOVAB_DENSITY_BUCKETS + 1)
 
-/* Begins as zeroes: nothing measured. */
+/*
+ * Begins as zeroes: nothing measured. While a tier is dropped its figures do not grow:
+ * they are those of the reports that were measured at it, and `below` says how many
+ * were not.
+ */
 struct tally {
 	struct iovab_value fig[IOVAB_FIGURES];
 	__u64 rounds;
@@ -24,6 +28,11 @@ struct tally {
 	bool density_measured;
 	__u64 density[TALLY_DENSITY_BUCKETS];
 	__u64 density_sum;	/* in IOVAB_DENSITY_ONE */
+	__u64 below[IOVAB_TIER_SETS + 1];	/* as in struct iovab_figures */
+	bool marks_measured;		/* tier sets; so are the next two */
+	__u64 lost_by[IOVAB_LOST_REASONS];
+	__u64 what_if_reports;
+	struct iovab_pins what_if[IOVAB_POLICIES];
 };
 
 void tally__of_row(struct tally *t, const struct iovab_row *row, enum iovab_tier tier);

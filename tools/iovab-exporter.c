@@ -13,6 +13,7 @@
 #include "collector.h"
 #include "listen.h"
 #include "log.h"
+#include "measure.h"
 #include "options.h"
 #include "privilege.h"
 #include "serve.h"
@@ -21,9 +22,8 @@
 #include "web.h"
 
 struct options {
-	bool help, version, verbose;
-	enum iovab_tier tier;
-	unsigned long max_rows;
+	struct measure measure;		/* first: measure.h wants it so */
+	bool help, version;
 	const char *addresses[LISTEN_MAX];
 	size_t n_addresses;
 	bool systemd_socket;
@@ -37,6 +37,7 @@ struct exporter {
 	struct collector *collector;
 	struct iovab_error refusal;	/* then this says why */
 	bool told_waiting, told_attached, told_warning;
+	enum iovab_tier told_tier;	/* in force, as was said last */
 	bool dropped;			/* it has no capability any more */
 	struct watch watch;
 	struct web *web;
@@ -48,19 +49,8 @@ struct exporter {
 
 SETTER(help) { OPTS->help = true; return 0; }
 SETTER(version) { OPTS->version = true; return 0; }
-SETTER(verbose) { OPTS->verbose = true; return 0; }
-SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
 SETTER(config) { OPTS->config_file = value; return 0; }
 SETTER(systemd) { OPTS->systemd_socket = true; return 0; }
-
-SETTER(max_rows)
-{
-	if (options__count("max-rows", value, &OPTS->max_rows, e))
-		return -1;
-	if (OPTS->max_rows > IOVAB_MAX_SOURCES)
-		return options__refuse_value("max-rows", "at most 2048", value, e);
-	return 0;
-}
 
 SETTER(address)
 {
@@ -95,9 +85,10 @@ static const struct option_spec specs[] = {
 	{ "web.telemetry-path", 0, "PATH", "where the metrics are (/metrics)", set_path },
 	{ "web.config.file", 0, "FILE", "TLS, client certificates and passwords, as Prometheus's exporters have it", set_config },
 	{ "web.systemd-socket", 0, NULL, "listen on the sockets of systemd's socket unit", set_systemd },
-	{ "tier", 't', "TIER", "windows, density or sets: what to measure, at what cost (density)", set_tier },
-	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", set_max_rows },
-	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages", set_verbose },
+	MEASURE_TIER,
+	MEASURE_BUDGET("1"),
+	MEASURE_MAX_ROWS,
+	MEASURE_VERBOSE(""),
 	{ "help", 'h', NULL, "print this and end", set_help },
 	{ "version", 'V', NULL, "print the version and end", set_version },
 	{}
@@ -132,8 +123,8 @@ static int give_up(struct exporter *x, const struct iovab_error *why, struct iov
  */
 static int drop_if_complete(struct exporter *x, struct iovab_error *e)
 {
-	if (!x->told_attached && x->opts.verbose)
-		log__line("attached, tier %s", model__tier_name(x->opts.tier));
+	if (!x->told_attached && x->opts.measure.verbose)
+		log__line("attached, tier %s", model__tier_name(x->opts.measure.tier));
 	x->told_attached = true;
 	if (!x->told_warning && session__warning(x->session)) {
 		log__line("%s", session__warning(x->session));
@@ -150,7 +141,7 @@ static int drop_if_complete(struct exporter *x, struct iovab_error *e)
 	if (privilege__drop(e))
 		return -1;
 	x->dropped = true;
-	if (x->opts.verbose)
+	if (x->opts.measure.verbose)
 		log__line("capabilities given up");
 	return 0;
 }
@@ -180,16 +171,35 @@ static int attach(struct exporter *x, struct iovab_error *e)
 	return drop_if_complete(x, e);
 }
 
+/* A tier that was dropped to keep to the budget, and that it is back. */
+static void tell_tier(struct exporter *x, const struct iovab_facts *f)
+{
+	enum iovab_tier before = x->told_tier ? x->told_tier : f->tier;
+
+	if (f->budget.tier < before)
+		log__line("over the budget of %g %% of a CPU: measures at tier %s until the load has passed",
+			  (double)f->budget.limit_ppm / 1e4, model__tier_name(f->budget.tier));
+	else if (f->budget.tier > before)
+		log__line("measures at tier %s again", model__tier_name(f->budget.tier));
+	x->told_tier = f->budget.tier;
+}
+
 static const struct iovab_facts *collect(void *ctx, struct iovab_error *e)
 {
 	struct exporter *x = ctx;
 
+	const struct iovab_facts *facts;
+
 	if (attach(x, e))
 		return NULL;
-	if (x->session)
-		return collector__collect(x->collector, e);
-	*e = x->refusal;
-	return NULL;
+	if (!x->session) {
+		*e = x->refusal;
+		return NULL;
+	}
+	facts = collector__collect(x->collector, e);
+	if (facts)
+		tell_tier(x, facts);
+	return facts;
 }
 
 /*
@@ -199,11 +209,7 @@ static const struct iovab_facts *collect(void *ctx, struct iovab_error *e)
  */
 static int open_session(struct exporter *x, struct iovab_error *e)
 {
-	struct session_options so = {
-		.tier = x->opts.tier,
-		.verbose = x->opts.verbose,
-		.max_sources = x->opts.max_rows,
-	};
+	struct session_options so = measure__session(&x->opts.measure, true);
 	struct iovab_error why = {};
 
 	x->session = session__new(&so, &why);
@@ -272,7 +278,9 @@ static int check_options(struct options *o, struct iovab_error *e)
 
 int main(int argc, char **argv)
 {
-	struct exporter x = { .opts = { .tier = IOVAB_TIER_DENSITY, .telemetry_path = "/metrics" } };
+	struct exporter x = {
+		.opts = { .measure = MEASURE_DEFAULT, .telemetry_path = "/metrics" },
+	};
 	struct iovab_error e = {};
 
 	setlocale(LC_CTYPE, "");

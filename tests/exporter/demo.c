@@ -39,7 +39,11 @@ static void report(struct iovab_source *c, __u64 now)
 	c->density[1] += 1;
 	c->density_sum += IOVAB_DENSITY_ONE >> 16;
 	c->set_calls += 256;
-	c->marked_bytes += 1 << 20;
+	c->lost_bytes += 4096;
+	c->lost_by[IOVAB_LOST_WINDOW] += 4096;
+	c->what_if_reports++;
+	c->what_if[IOVAB_POLICY_LAZY].pages += 512;
+	c->marked_bytes += (1 << 20) + 4096;
 	c->last_length = 256ULL << 30;
 	c->last_page_size = 4096;
 	c->last_end_ns = now;
@@ -61,6 +65,7 @@ static const struct iovab_facts *collect(void *ctx, struct iovab_error *e)
 		for (i = 0; i < d->devices; i++)
 			report(&d->sources[i].counters, now);
 	d->facts.time_ns = now;
+	d->facts.cost.bpf_runs = d->steps * 30;
 	d->facts.cost.bpf_known = true;
 	d->facts.cost.bpf_run_ns = d->steps * 1000;
 	d->facts.cost.bpf_sampled_ns = now - d->start_ns;
@@ -96,6 +101,8 @@ static int init(struct demo *d, char **argv)
 		name(&d->sources[i], i);
 	d->facts.state = IOVAB_STATE_ATTACHED;
 	d->facts.tier = IOVAB_TIER_SETS;
+	d->facts.budget = (struct iovab_budget_fact){ .limit_ppm = 10000, .share_ppm = 1000,
+						      .tier = IOVAB_TIER_SETS };
 	d->facts.generation = "made up";
 	d->facts.sources = d->sources;
 	d->facts.n_sources = d->devices;

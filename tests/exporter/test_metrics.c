@@ -334,6 +334,72 @@ static void test_unknown_disappears(void **state)
 	assert_sample(c, "iovab_window_density_ratio_count" ID(1), "4");
 }
 
+/* While its tier is dropped a figure is absent; then it goes on, without what was not measured. */
+static void test_dropped_tier(void **state)
+{
+	struct chain *c = *state;
+	struct iovab_source_fact *s = fixture__source(&c->f, 1, "dev1");
+	struct iovab_budget_fact *b = &c->f.facts.budget;
+
+	*b = (struct iovab_budget_fact){ .limit_ppm = 10000, .share_ppm = 2500,
+					 .tier = IOVAB_TIER_SETS };
+	fixture__report(s, 4, 1, 4096, 1000);
+	look(c, 1);
+	assert_sample(c, "iovab_tier{tier=\"sets\"}", "1");
+	assert_sample(c, "iovab_tier_dropped", "0");
+	assert_sample(c, "iovab_budget_ratio", "0.01");
+	assert_sample(c, "iovab_budget_used_ratio", "0.0025");
+	assert_sample(c, "iovab_unmeasured_reports_total{client=\"vfio\",device=\"dev1\","
+		      "driver=\"mlx5_vfio_pci\",vm=\"web-1\",tier=\"sets\"}", "0");
+	s->counters.reports++;
+	s->counters.dirty_bytes += 4096;
+	s->counters.below_sets++;
+	b->tier = IOVAB_TIER_DENSITY;
+	b->drops = 1;
+	look(c, 1);
+	assert_sample(c, "iovab_tier{tier=\"density\"}", "1");
+	assert_sample(c, "iovab_tier_dropped", "1");
+	assert_sample(c, "iovab_tier_drops_total", "1");
+	assert_sample(c, "iovab_marked_bytes_total" ID(1), NULL);
+	assert_sample(c, "iovab_lost_bytes_total" ID(1), NULL);
+	assert_sample(c, "iovab_what_if_reports_total" ID(1), NULL);
+	assert_sample(c, "iovab_dirty_bytes_total" ID(1), "8192");
+	assert_sample(c, "iovab_unmeasured_reports_total{client=\"vfio\",device=\"dev1\","
+		      "driver=\"mlx5_vfio_pci\",vm=\"web-1\",tier=\"sets\"}", "1");
+	b->tier = IOVAB_TIER_SETS;
+	fixture__report(s, 4, 1, 4096, 1000);
+	s->counters.lost_bytes = 4096;
+	s->counters.lost_by[IOVAB_LOST_PIN] = 4096;
+	look(c, 1);
+	assert_sample(c, "iovab_marked_bytes_total" ID(1), "8192");
+	assert_sample(c, "iovab_lost_bytes_total" ID(1), "4096");
+	assert_sample(c, "iovab_redundant_bytes_total" ID(1), NULL);
+	assert_sample(c, "iovab_lost_reason_bytes_total{client=\"vfio\",device=\"dev1\","
+		      "driver=\"mlx5_vfio_pci\",vm=\"web-1\",reason=\"pin\"}", "4096");
+	assert_sample(c, "iovab_what_if_windows_total{client=\"vfio\",device=\"dev1\","
+		      "driver=\"mlx5_vfio_pci\",vm=\"web-1\",policy=\"cached\"}", "8");
+}
+
+/* A gap makes the peak of its migration unknown, and not that of the next. */
+static void test_peak_over_a_gap(void **state)
+{
+	struct chain *c = *state;
+	struct iovab_source_fact *s = fixture__source(&c->f, 1, "dev1");
+	unsigned int i;
+
+	for (i = 0; i < 6; i++) {
+		fixture__report(s, 1, 1, 1 << 20, 1000);
+		s->counters.rounds++;
+		s->counters.below_density += i == 1;
+		s->counters.last_end_ns = c->f.facts.time_ns;
+		look(c, i == 2 ? 400 : 1);
+		look(c, 1);
+		if (i == 2)
+			assert_sample(c, "iovab_last_migration_peak_dirty_bytes_per_second" ID(1), NULL);
+	}
+	assert_sample(c, "iovab_last_migration_peak_dirty_bytes_per_second" ID(1), "524288.0");
+}
+
 /* Redundant is a difference, and can go back: it must not come out smaller. */
 static void test_redundant_never_shrinks(void **state)
 {
@@ -608,6 +674,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_owners_add_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_disappears, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dropped_tier, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_peak_over_a_gap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_redundant_never_shrinks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload_adds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_labels_change, setup, teardown),
