@@ -33,7 +33,7 @@ PARTS = {
 	"upstream": (("upstream", "test_upstream", None),),
 	"refusal": (("refusal", "test_refusal", None),),
 	"qemu": (("qemu", "test_qemu", None),),
-	"exporter": (("exporter", "test_exporter", 4),),
+	"exporter": (("exporter", "test_exporter", 4), ("budget", "test_budget", 4)),
 }
 
 
