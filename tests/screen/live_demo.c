@@ -33,7 +33,7 @@ struct demo {
 	unsigned int tick;
 	enum iovab_tier tier;
 	long interval_ms;
-	bool still, waiting, lossy, hostile, faulty, unknown;
+	bool still, waiting, lossy, hostile, faulty, unknown, dropped;
 	struct live_options view;
 
 	struct iovab_source_fact *sources;
@@ -193,6 +193,13 @@ static int make_facts(struct demo *demo)
 	facts->cost.bpf_known = true;
 	facts->cost.bpf_sampled_ns += 1000000000;
 	facts->cost.bpf_run_ns += 1200000;
+	facts->cost.bpf_runs += 500;
+	if (demo->dropped) {
+		facts->budget = (struct iovab_budget_fact){ .limit_ppm = 10000, .share_ppm = 2000,
+							    .drops = 1, .tier = demo->tier - 1 };
+		for (i = 0; i < n; i++)
+			demo->sources[i].counters.below_sets = 1;
+	}
 	return 0;
 }
 
@@ -319,7 +326,7 @@ static int parse(struct demo *demo, int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "n:t:m:k:f:RIAswlhbu")) != -1) {
+	while ((opt = getopt(argc, argv, "n:t:m:k:f:RIAswlhbud")) != -1) {
 		switch (opt) {
 		case 'n': demo->rows = (unsigned int)atoi(optarg); break;
 		case 't': demo->tier = (enum iovab_tier)atoi(optarg); break;
@@ -335,6 +342,7 @@ static int parse(struct demo *demo, int argc, char **argv)
 		case 'h': demo->hostile = true; break;
 		case 'b': demo->faulty = true; break;
 		case 'u': demo->unknown = true; break;
+		case 'd': demo->dropped = true; break;
 		default:
 			return -EINVAL;
 		}
@@ -362,7 +370,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: live_demo [-n rows] [-t tier 1-3] [-m interval ms] "
 			"[-k column] [-f filter] [-R reverse] [-I interval] [-A ascii]\n"
 			"  [-s still] [-w waiting] [-l losses] [-h hostile names] [-b faults] "
-			"[-u unknown]\n");
+			"[-u unknown] [-d dropped tier]\n");
 		return 2;
 	}
 	demo.sources = calloc(demo.rows + 1, sizeof(*demo.sources));
