@@ -105,8 +105,11 @@ const volatile __u64 direct_map_var, page_map_var;
  */
 __u64 vfio_callback, iommufd_callback;
 
-/* The tier in force: see IOVAB_TIER_WORD. A report keeps the one that it began at. */
-volatile __u64 tier_word;
+/*
+ * The tier in force: see IOVAB_TIER_WORD; `tier` is the most, whatever it says. A report
+ * keeps the one that it began at.
+ */
+volatile __u64 tier_word = IOVAB_TIER_SETS;
 
 /* Losses that the programs see themselves; user space adds the others. */
 struct iovab_losses losses;

@@ -100,6 +100,11 @@ enum iovab_tier budget__take(struct budget *b, const struct budget_sample *s)
 	return b->now;
 }
 
+void budget__changed(struct budget *b, const struct budget_sample *s)
+{
+	begin_second(b, s);
+}
+
 void budget__refused(struct budget *b)
 {
 	b->now--;

@@ -67,6 +67,12 @@ void budget__init(struct budget *b, __u64 limit_ppm, enum iovab_tier most);
 /* Takes a sample, the later the next; returns the tier that is to be in force from now on. */
 enum iovab_tier budget__take(struct budget *b, const struct budget_sample *s);
 
+/*
+ * That tier is in force, as of this sample: to be told of each change. It may have taken
+ * a while, and what was spent until then says nothing of this tier.
+ */
+void budget__changed(struct budget *b, const struct budget_sample *s);
+
 /* The tier that was returned cannot be had: it stays below that from now on. */
 void budget__refused(struct budget *b);
 

@@ -10,7 +10,6 @@
 
 #include "iommufd.skel.h"
 #include "iovab.skel.h"
-#include "programs.h"
 #include "vfio.skel.h"
 
 #define MAX_LINKS 2		/* the programs of a client: at entry and exit of its ioctl */
@@ -171,12 +170,11 @@ int clients__hwpts(const struct clients *c)
 	return -1;
 }
 
-__u64 clients__skipped(const struct clients *c)
+void clients__add_programs(const struct clients *c, struct programs_sum *sum)
 {
-	__u64 skipped = 0;
 	size_t i;
 
 	for (i = 0; i < N_KINDS; i++)
-		skipped += programs__skipped(c->client[i].obj);
-	return skipped;
+		if (c->client[i].obj)
+			programs__add(c->client[i].obj, sum);
 }

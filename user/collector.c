@@ -148,19 +148,26 @@ void collector__drain(struct collector *c)
 static void keep_budget(struct collector *c, __u64 now_ns)
 {
 	struct budget_sample s;
+	enum iovab_tier tier;
 
 	if (!session__attached(c->session))
 		return;
 	cost__sample(c->cost, now_ns);
 	cost__budget_sample(c->cost, &s);
-	if (session__use_tier(c->session, budget__take(&c->budget, &s)))
+	tier = budget__take(&c->budget, &s);
+	if (tier == session__tier_now(c->session))
+		return;
+	if (session__use_tier(c->session, tier))
 		budget__refused(&c->budget);
+	cost__sample(c->cost, clock_ns(CLOCK_MONOTONIC));
+	cost__budget_sample(c->cost, &s);
+	budget__changed(&c->budget, &s);
 }
 
 void collector__tick(struct collector *c)
 {
 	collector__drain(c);
-	if (c->budget.limit_ppm)
+	if (c->budget.limit_ppm || cost__asks(c->cost))
 		keep_budget(c, clock_ns(CLOCK_MONOTONIC));
 }
 
@@ -336,7 +343,11 @@ static void take_live(struct collector *c, struct iovab_bpf *bpf)
 /* Runs of our programs that the kernel skipped. */
 static __u64 runs_skipped(const struct collector *c, const struct iovab_bpf *bpf)
 {
-	return programs__skipped(bpf->obj) + clients__skipped(session__clients(c->session));
+	struct programs_sum sum = {};
+
+	programs__add(bpf->obj, &sum);
+	clients__add_programs(session__clients(c->session), &sum);
+	return sum.recursion_missed;
 }
 
 static void take_losses(struct collector *c, struct iovab_bpf *bpf)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "iovab.skel.h"
+#include "programs.h"
 
 #define COST_EVERY_NS	(8 * 1000000000ULL)
 /* It times them until there was a mark, and not longer than that. */
@@ -138,14 +139,7 @@ static bool count(struct cost *c, struct iovab_bpf *bpf, struct counted *now)
 
 /* --- what a mark takes --- */
 
-static int mark_program(const struct iovab_bpf *bpf)
-{
-	int fd = bpf_program__fd(bpf->progs.set_entry);
-
-	return fd >= 0 ? fd : bpf_program__fd(bpf->progs.set_entry_kprobe);
-}
-
-static void begin_asking(struct cost *c, const struct bpf_prog_info *info, __u64 now_ns)
+static void begin_asking(struct cost *c, const struct programs_sum *sum, __u64 now_ns)
 {
 	c->price_time_ns = now_ns;
 	c->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
@@ -153,13 +147,13 @@ static void begin_asking(struct cost *c, const struct bpf_prog_info *info, __u64
 		c->price_refused = true;
 		return;
 	}
-	c->price_runs = info->run_cnt;
-	c->price_run_ns = info->run_time_ns;
+	c->price_runs = sum->mark_runs;
+	c->price_run_ns = sum->mark_run_ns;
 }
 
-static void end_asking(struct cost *c, const struct bpf_prog_info *info, __u64 now_ns)
+static void end_asking(struct cost *c, const struct programs_sum *sum, __u64 now_ns)
 {
-	__u64 runs = info->run_cnt - c->price_runs;
+	__u64 runs = sum->mark_runs - c->price_runs;
 
 	if (!runs && now_ns - c->price_time_ns < ASK_NS)
 		return;
@@ -167,26 +161,23 @@ static void end_asking(struct cost *c, const struct bpf_prog_info *info, __u64 n
 	c->stats_fd = -1;
 	if (!runs)
 		return;
-	c->price_ns = (double)(info->run_time_ns - c->price_run_ns) / (double)runs;
+	c->price_ns = (double)(sum->mark_run_ns - c->price_run_ns) / (double)runs;
 	c->price_known = true;
 }
 
 static void ask_price(struct cost *c, const struct iovab_bpf *bpf, const struct counted *now)
 {
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-	int fd = mark_program(bpf);
+	struct programs_sum sum = {};
 	bool marks = now->marks > c->last.marks;
 	bool old = !c->price_known || now->time_ns - c->price_time_ns >= COST_EVERY_NS;
 
 	if (c->stats_fd < 0 && (!marks || !old || c->price_refused))
 		return;
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-		return;
+	programs__add(bpf->obj, &sum);
 	if (c->stats_fd >= 0)
-		end_asking(c, &info, now->time_ns);
+		end_asking(c, &sum, now->time_ns);
 	else
-		begin_asking(c, &info, now->time_ns);
+		begin_asking(c, &sum, now->time_ns);
 }
 
 /* --- what is known --- */
@@ -239,6 +230,11 @@ void cost__sample(struct cost *c, __u64 now_ns)
 	add(&c->waiting, &now, &c->last);
 	settle(c);
 	c->last = now;
+}
+
+bool cost__asks(const struct cost *c)
+{
+	return c->stats_fd >= 0;
 }
 
 void cost__facts(struct cost *c, struct iovab_cost_fact *f)

@@ -33,6 +33,9 @@ void cost__free(struct cost *c);
  */
 void cost__sample(struct cost *c, __u64 now_ns);
 
+/* The kernel is being asked: the next sample is not to wait for the end of an interval. */
+bool cost__asks(const struct cost *c);
+
 /* What is known as of the last sample; to be asked for once an interval. */
 void cost__facts(struct cost *c, struct iovab_cost_fact *f);
 
@@ -42,7 +45,7 @@ void cost__facts(struct cost *c, struct iovab_cost_fact *f);
  */
 void cost__budget_sample(const struct cost *c, struct budget_sample *s);
 
-/* About 150 instructions (docs tell how that was measured), at three a nanosecond. */
+/* About 150 instructions, at three a nanosecond. */
 #define COST_MARK_NS	50
 
 #endif /* IOVAB_COST_H */

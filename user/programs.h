@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel knows of the programs of an object. */
+/* What the kernel knows of loaded programs of ours. */
 #ifndef IOVAB_PROGRAMS_H
 #define IOVAB_PROGRAMS_H
 
@@ -7,7 +7,13 @@
 
 struct bpf_object;
 
-/* Runs of its loaded programs that the kernel's recursion guard skipped. NULL: 0. */
-__u64 programs__skipped(const struct bpf_object *obj);
+/* Sums over objects; begin with zeros. */
+struct programs_sum {
+	__u64 recursion_missed;		/* runs that the kernel's recursion guard skipped */
+	__u64 mark_runs, mark_run_ns;	/* of the programs on set, while the kernel times them */
+};
+
+/* Adds the programs of @obj that are loaded. */
+void programs__add(const struct bpf_object *obj, struct programs_sum *sum);
 
 #endif /* IOVAB_PROGRAMS_H */

@@ -174,7 +174,7 @@ static int load(struct session *s, struct iovab_error *e)
 	if (err)
 		return fail(s, e, "load the BPF programs", err);
 	s->tier_now = s->opts.tier;
-	s->bpf->bss->tier_word = IOVAB_TIER_WORD(s->tier_now, s->times_off);
+	s->bpf->data->tier_word = IOVAB_TIER_WORD(s->tier_now, s->times_off);
 	return 0;
 }
 
@@ -238,7 +238,7 @@ static void lower_tier(struct session *s, enum iovab_tier tier)
 
 	s->times_off += s->tier_now == IOVAB_TIER_SETS;
 	s->tier_now = tier;
-	s->bpf->bss->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
+	s->bpf->data->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
 	for (i = 0; i < N_HOOKS; i++) {
 		if (hooks[i].tier <= tier)
 			continue;
@@ -266,7 +266,7 @@ static int raise_tier(struct session *s, enum iovab_tier tier)
 		}
 	}
 	s->tier_now = tier;
-	s->bpf->bss->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
+	s->bpf->data->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
 	return 0;
 }
 

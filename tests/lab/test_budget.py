@@ -5,6 +5,7 @@ How long what takes under emulation is nobody's business here: a storm is as fas
 it goes, and its programs take a multiple of the limit at the tier that it is to drop.
 """
 
+import re
 import signal
 
 import expect
@@ -18,7 +19,10 @@ M, G = 1 << 20, 1 << 30
 # Every page marked, one at a time: what tier sets is dear for, and density is not.
 # It sleeps between two reports, as QEMU does: what never sleeps holds up who takes a
 # program off, for the kernel waits until no task can be inside.
-MARKS = ("--length", 256 * M, "--pattern", "all", "--step", 256 * M // 4096, "--interval-ms", 20)
+# The delay is inside a report: the tier drops in the middle of one.
+PAGES = 256 * M // 4096
+MARKS = ("--length", 256 * M, "--pattern", "all", "--step", PAGES, "--interval-ms", 20,
+	 "--fault-delay-ms", 200)
 # Large bitmaps with next to nothing in them: what density is dear for.
 SCANS = ("--length", 64 * G, "--pattern", "random", "--step", 1, "--interval-ms", 100)
 
@@ -107,6 +111,13 @@ def storm_drops_a_tier_and_it_returns(case):
 	case.equal("drops", watch.now()["drops"], 1)
 	case.check("set_entry" not in harness.bpf_attached(), "the program on set is still attached")
 	result = storm.end()
+	harness.write(harness.engine(0, "fault_delay_ms"), 0)
+	parts = [row["interval"] for row in watch.top.lines()
+		 if row["pid"] == storm.helper.pid and "set_calls" in row.get("interval", {})]
+	case.check(any(part["reports"] for part in parts), "the test itself: no interval at tier sets")
+	for part in parts:
+		case.equal("marks of an interval whose figures are known", part["set_calls"],
+			   part["reports"] * PAGES)
 
 	watch.wait_tier("sets")
 	case.check("set_entry" in harness.bpf_attached(), "the program on set is not attached again")
@@ -121,6 +132,9 @@ def storm_drops_a_tier_and_it_returns(case):
 	watch.wait_tier("windows")
 	watch.wait_more(storm.key)
 	scans = storm.end()
+	# what 1,000 devices add to it is in tests/unit/bench_model.c: 32 MiB are for both
+	resident = int(re.search(r"VmRSS:\s+(\d+)", harness.read(f"/proc/{watch.top.pid}/status"))[1])
+	case.check(resident < 18 << 10, f"{resident} KiB of memory are resident")
 	rows = watch.top.finish()
 	check_exact(case, "after a storm of scans", rows[storm.key], "windows", scans, storm.gone)
 	check_exact(case, "between the storms", rows[calm["device"], calm["pid"]], "sets", calm,

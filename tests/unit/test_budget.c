@@ -114,6 +114,20 @@ static void test_nothing_to_drop(void **state)
 	assert_false(b.over);
 }
 
+/* What is spent while the tier changes is not the lower one's. */
+static void test_change_takes_time(void **state)
+{
+	begin(IOVAB_TIER_SETS);
+	tick(&marks);
+	tick(&marks);
+	assert_int_equal(b.now, IOVAB_TIER_DENSITY);
+	at.time_ns += 800000000;
+	at.used_ns += 40000000;
+	budget__changed(&b, &at);
+	pass(&marks, 10);
+	assert_int_equal(b.now, IOVAB_TIER_DENSITY);
+}
+
 /* It goes up a tier at a time, each after a hold. */
 static void test_returns(void **state)
 {
@@ -219,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_dropped_within_the_second),
 		cmocka_unit_test(test_dropped_twice),
 		cmocka_unit_test(test_nothing_to_drop),
+		cmocka_unit_test(test_change_takes_time),
 		cmocka_unit_test(test_returns),
 		cmocka_unit_test(test_load_that_is_less),
 		cmocka_unit_test(test_long_report),
