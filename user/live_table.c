@@ -116,18 +116,18 @@ static void add_losses_and_cost(struct line *line, const struct iovab_snapshot *
 			  units__percent(number, sizeof(number), (double)s->budget.limit_ppm / 1e6));
 	line__add(line, "collector", LOOK_STRONG, "%s", collector);
 	line__add(line, "", LOOK_FAINT, "of a CPU");
-	if (s->bpf_runs_per_s.state == IOVAB_VALUE_KNOWN)
-		line__add(line, "BPF runs/s", LOOK_STRONG, "%s",
-			  units__number(number, sizeof(number), s->bpf_runs_per_s.v));
 }
 
 static void add_now(struct line *line, const struct iovab_snapshot *s)
 {
-	char pages[IOVAB_UNITS_LEN];
+	char pages[IOVAB_UNITS_LEN], runs[IOVAB_UNITS_LEN];
 
 	line__add(line, "in flight", LOOK_STRONG, "%u", s->reports_in_flight);
 	line__add(line, "pages pinned", LOOK_STRONG, "%s",
 		  units__count(pages, sizeof(pages), s->pages_pinned_now));
+	if (s->bpf_runs_per_s.state == IOVAB_VALUE_KNOWN)
+		line__add(line, "BPF runs/s", LOOK_STRONG, "%s",
+			  units__number(runs, sizeof(runs), s->bpf_runs_per_s.v));
 }
 
 int table__draw_header(struct live *live, const struct iovab_snapshot *snapshot)
