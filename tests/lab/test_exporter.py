@@ -338,7 +338,8 @@ def real_prometheus(case):
 	"""Its counters are the mock's; each query of rules and dashboard returns data; a restart is a reset."""
 	if not shutil.which("prometheus"):
 		raise harness.Skip("prometheus is not installed")
-	exporter = Exporter(case, "-t", "sets")
+	# a budget that cannot be used up, for its metrics are asked for, too
+	exporter = Exporter(case, "-t", "sets", "-B", "10000")
 	exporter.wait_attached()
 	prometheus = Prometheus(case)
 	harness.wait_until(prometheus.answers, "Prometheus scrapes")
