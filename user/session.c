@@ -11,6 +11,7 @@
 
 #include "clients.h"
 #include "iovab.skel.h"
+#include "targets.h"
 
 #define MAX_HOOKS 16
 
@@ -206,12 +207,24 @@ static int attach_hooks(struct session *s, struct iovab_error *e)
 	return 0;
 }
 
+static int open_targets(const struct session *s)
+{
+	const char *where = s->features.where;
+
+	return targets__open(strcmp(where, "vmlinux") ? where : NULL);
+}
+
 static int load_and_attach(struct session *s, struct iovab_error *e)
 {
-	if (load(s, e))
-		return -1;
-	attach_clients(s);
-	return attach_hooks(s, e);
+	int err = open_targets(s);
+
+	if (err)
+		return fail(s, e, "read the kernel's type information", err);
+	err = load(s, e);
+	if (!err)
+		attach_clients(s);
+	targets__close();
+	return err ? err : attach_hooks(s, e);
 }
 
 int session__attach(struct session *s, struct iovab_error *e)
@@ -249,7 +262,10 @@ void session__refresh(struct session *s)
 	if (!s->n_links || !features__client_came(&s->features))
 		return;
 	features__find_symbols(&s->features);
+	/* without them no program is loaded, and the client says so */
+	open_targets(s);
 	attach_clients(s);
+	targets__close();
 }
 
 bool session__attached(const struct session *s)
