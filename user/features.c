@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "preemption.h"
 #include "targets.h"
 
 #define BTF_DIR		"/sys/kernel/btf"
@@ -200,8 +201,8 @@ static enum iovab_generation find_generation(const struct btf *btf)
 }
 
 /* Where each signal is taken, by generation. */
-#define HOOK(signal, function, how, tier) \
-	{ signal, function, FEATURES_NO_METHOD, how, IOVAB_TIER_##tier }
+#define HOOK(name, func, where, lowest) \
+	{ .signal = name, .function = func, .how = where, .tier = IOVAB_TIER_##lowest }
 static const struct features_hook eager_hooks[FEATURES_SIGNALS] = {
 	HOOK("alloc", "iova_bitmap_alloc", "at its exit; begins with the first pin, inside it", WINDOWS),
 	HOOK("free", "iova_bitmap_free", "at its entry", WINDOWS),
@@ -236,14 +237,40 @@ static void find_hooks(struct features *f, const struct btf *btf, const struct b
 	}
 }
 
-void features__use_kprobes(struct features *f)
+static void use_kprobe(struct features_hook *h, const char *why)
+{
+	if (h->method != FEATURES_TRAMPOLINE)
+		return;
+	h->method = FEATURES_KPROBE;
+	h->why = why;
+}
+
+void features__use_kprobes(struct features *f, const char *why)
 {
 	size_t i;
 
 	f->kprobes = true;
 	for (i = 0; i < FEATURES_SIGNALS; i++)
-		if (f->hooks[i].method)
-			f->hooks[i].method = FEATURES_KPROBE;
+		use_kprobe(&f->hooks[i], why);
+}
+
+/*
+ * Where the kernel preempts, what opens and ends reports and windows must not be kept
+ * out of turn. A mark may be (it is counted): a kprobe would be dearer for each. And
+ * for_each goes on as long as the report, while the kernel follows a few calls only,
+ * 10 or two a CPU, to a kretprobe at their end.
+ */
+static void evade_preemption(struct features *f)
+{
+	static const enum features_signal signals[] = {
+		FEATURES_ALLOC, FEATURES_FREE, FEATURES_PIN, FEATURES_UNPIN
+	};
+	size_t i;
+
+	if (!preemption__on())
+		return;
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		use_kprobe(&f->hooks[signals[i]], "this kernel preempts");
 }
 
 /* A function without type information can be probed, if it is there. */
@@ -254,8 +281,10 @@ static void take_symbol(struct features *f, const char *name)
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		struct features_hook *h = &f->hooks[i];
 
-		if (!h->method && !strcmp(name, h->function))
+		if (!h->method && !strcmp(name, h->function)) {
 			h->method = FEATURES_KPROBE;
+			h->why = "it has no type information";
+		}
 	}
 }
 
@@ -322,6 +351,7 @@ static bool look_into(struct features *f, const struct btf *btf, const struct bt
 	f->index_bytes = find_index_bytes(btf);
 	f->generation = f->index_bytes ? find_generation(btf) : IOVAB_GENERATION_UNKNOWN;
 	find_hooks(f, btf, vmlinux);
+	evade_preemption(f);
 	features__find_symbols(f);
 	return true;
 }

@@ -244,13 +244,13 @@ int session__attach(struct session *s, struct iovab_error *e)
 	if (features__best_tier(&s->features) < s->opts.tier)
 		return refuse_tier(s, e);
 	if (s->opts.kprobes)
-		features__use_kprobes(&s->features);
+		features__use_kprobes(&s->features, "asked for");
 	if (!load_and_attach(s, e))
 		return 0;
 	if (s->features.kprobes || e->code != IOVAB_EXIT_NO_BPF)
 		return -1;
 	/* an architecture without trampolines, or one of them is taken: the other way */
-	features__use_kprobes(&s->features);
+	features__use_kprobes(&s->features, "trampolines do not work here");
 	if (load_and_attach(s, &again))
 		return -1;
 	*e = (struct iovab_error){};
