@@ -424,8 +424,12 @@ def pins_balance():
 
 
 def bpftool(*args):
-	done = subprocess.run(["bpftool", "-j", *args], capture_output=True, check=True)
-	return json.loads(done.stdout or "[]")
+	"""Tried again when what it lists goes while it lists it, which it takes for an error."""
+	for _ in range(5):
+		done = subprocess.run(["bpftool", "-j", *args], capture_output=True)
+		if not done.returncode:
+			return json.loads(done.stdout or "[]")
+	raise Unmet(f"bpftool {' '.join(args)}: {done.stderr.decode(errors='replace').strip()[-200:]}")
 
 
 def bpf_objects():
