@@ -67,7 +67,7 @@ demo: deps-demo
 	$(Q)tools/demo/demo
 
 test: deps-test
-	$(Q)$(MAKE) -s --no-print-directory all
+	$(Q)$(MAKE) -s -j$(shell nproc) --no-print-directory all tests-built
 	$(Q)tests/run
 
 install: all

@@ -23,7 +23,9 @@ $(RECORD_BUILD)/fuzz_replay: tests/record/fuzz_replay.c $(record_fuzzed:%=user/%
 		-fno-sanitize-recover=all $^ -lsqlite3 -lm -o $@ 2>$@.log || rm -f $@
 
 .PHONY: test-record
-test-record: $(BUILD)/iovab $(BUILD)/iovabtop $(RECORD_BUILD)/make_recording $(RECORD_BUILD)/fuzz_replay
+record_tests := $(RECORD_BUILD)/make_recording $(RECORD_BUILD)/fuzz_replay
+suites_need += $(record_tests)
+test-record: $(BUILD)/iovab $(BUILD)/iovabtop $(record_tests)
 	$(Q)tests/record/run $(ONLY)
 
 -include $(wildcard $(RECORD_BUILD)/*.d)

@@ -44,7 +44,9 @@ $(REF_BUILD)/fuzz: tests/ref/fuzz.c tests/ref/shim.c $(ref_deps)
 		-fno-sanitize-recover=all $(filter %.c,$^) -o $@
 
 .PHONY: test-reference
-test-reference: $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k $(REF_BUILD)/fuzz
+ref_tests := $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k $(REF_BUILD)/fuzz
+suites_need += $(ref_tests)
+test-reference: $(ref_tests)
 	$(Q)FUZZ=$(REF_BUILD)/fuzz tests/unit/run $(filter-out %/fuzz,$^) tests/ref/fuzz_short
 
 # --- benchmarks ---

@@ -10,6 +10,10 @@
 -include tests/exporter.mk
 -include tests/record.mk
 
+# What the suites that need no lab are made of, so that these can be run side by side
+.PHONY: tests-built
+tests-built: $(suites_need)
+
 .PHONY: test-lab
 test-lab: all
 	$(Q)KERNELS='$(KERNELS)' tests/run lab $(ONLY)

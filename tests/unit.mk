@@ -36,6 +36,7 @@ $(unit_tests:%=$(UNIT_BUILD)/%): $(UNIT_BUILD)/%: $(UNIT_BUILD)/%.o $(unit_objec
 	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lsqlite3 -lm -o $@
 
 .PHONY: test-unit bench-model
+suites_need += $(unit_tests:%=$(UNIT_BUILD)/%) $(UNIT_BUILD)/bench_model
 test-unit: $(unit_tests:%=$(UNIT_BUILD)/%) $(UNIT_BUILD)/bench_model
 	$(Q)UPDATE_GOLDEN=$(UPDATE_GOLDEN) tests/unit/run $^
 

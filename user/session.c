@@ -12,6 +12,7 @@
 #include "clients.h"
 #include "iovab.skel.h"
 #include "model.h"
+#include "targets.h"
 
 #define MAX_HOOKS 16
 
@@ -280,12 +281,24 @@ int session__use_tier(struct session *s, enum iovab_tier tier)
 	return 0;
 }
 
+static int open_targets(const struct session *s)
+{
+	const char *where = s->features.where;
+
+	return targets__open(strcmp(where, "vmlinux") ? where : NULL);
+}
+
 static int load_and_attach(struct session *s, struct iovab_error *e)
 {
-	if (load(s, e))
-		return -1;
-	attach_clients(s);
-	return attach_hooks(s, e);
+	int err = open_targets(s);
+
+	if (err)
+		return fail(s, e, "read the kernel's type information", err);
+	err = load(s, e);
+	if (!err)
+		attach_clients(s);
+	targets__close();
+	return err ? err : attach_hooks(s, e);
 }
 
 int session__attach(struct session *s, struct iovab_error *e)
@@ -305,13 +318,13 @@ int session__attach(struct session *s, struct iovab_error *e)
 	if (features__best_tier(&s->features) < s->opts.tier)
 		return refuse_tier(s, e);
 	if (s->opts.kprobes)
-		features__use_kprobes(&s->features);
+		features__use_kprobes(&s->features, "asked for");
 	if (!load_and_attach(s, e))
 		return 0;
 	if (s->features.kprobes || e->code != IOVAB_EXIT_NO_BPF)
 		return -1;
 	/* an architecture without trampolines, or one of them is taken: the other way */
-	features__use_kprobes(&s->features);
+	features__use_kprobes(&s->features, "trampolines do not work here");
 	if (load_and_attach(s, &again))
 		return -1;
 	*e = (struct iovab_error){};
@@ -323,7 +336,10 @@ void session__refresh(struct session *s)
 	if (!s->attached || !features__client_came(&s->features))
 		return;
 	features__find_symbols(&s->features);
+	/* without them no program is loaded, and the client says so */
+	open_targets(s);
 	attach_clients(s);
+	targets__close();
 }
 
 bool session__attached(const struct session *s)
