@@ -99,6 +99,8 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 		count(&losses.pins_unowned);
 	if (tier >= IOVAB_TIER_SETS)
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
+	if (want_marks)
+		runs_begin(n, r);
 	report_owner(r);
 	report_caller(r);
 
@@ -312,7 +314,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->page_size = 1ULL << r->page_shift;
 	e->error = r->failed;
 	e->phase = r->phase;
-	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	e->cpu_page_shift = cpu_page_shift;
+	e->bitmap_offset = r->bitmap_addr & ((1ULL << cpu_page_shift) - 1);
 	e->windows = r->windows;
 	e->windows_clean = r->windows_clean;
 	e->repins = r->repins;
@@ -340,7 +343,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	struct iovab_source *src;
 
 	if (w) {
-		mark_finish(s, r);
+		mark_finish(n, s, r);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}
