@@ -15,10 +15,12 @@
 enum kind {
 	KIND_U64,
 	KIND_U32,
+	KIND_U16,
 	KIND_U8,
 	KIND_TEXT,	/* @n bytes */
 	KIND_COUNTS64,	/* @n of them, packed */
 	KIND_COUNTS32,
+	KIND_BLOB,	/* a pointer, and a size_t behind it */
 	KIND_KEY,	/* KIND_U64, the table's primary key */
 };
 
@@ -27,20 +29,23 @@ struct column {
 	enum kind kind;
 	size_t offset;
 	size_t n;
+	int since;	/* the first format that has it; 0: as its table */
 };
 
 /* What @n means to a column's kind: elements of @size bytes in the field. */
 #define COLUMN(type, field, name, kind, size) \
 	{ name, KIND_##kind, offsetof(struct type, field), \
-	  sizeof(((struct type *)0)->field) / (size) }
-#define NUMBER(type, field, name, kind, size)						\
+	  sizeof(((struct type *)0)->field) / (size), 0 }
+#define NUMBER(type, field, name, kind, size, since)					\
 	{ name, KIND_##kind, offsetof(struct type, field) +				\
-	  0 * sizeof(char[sizeof(((struct type *)0)->field) == (size) ? 1 : -1]), 1 }
+	  0 * sizeof(char[sizeof(((struct type *)0)->field) == (size) ? 1 : -1]), 1, since }
 
-#define U64(type, field, name)		NUMBER(type, field, name, U64, 8)
-#define U32(type, field, name)		NUMBER(type, field, name, U32, 4)
-#define U8(type, field, name)		NUMBER(type, field, name, U8, 1)
-#define KEY(type, field, name)		NUMBER(type, field, name, KEY, 8)
+#define U64(type, field, name)		NUMBER(type, field, name, U64, 8, 0)
+#define U32(type, field, name)		NUMBER(type, field, name, U32, 4, 0)
+#define U8(type, field, name, since)	NUMBER(type, field, name, U8, 1, since)
+#define U16(type, field, name, since)	NUMBER(type, field, name, U16, 2, since)
+#define KEY(type, field, name)		NUMBER(type, field, name, KEY, 8, 0)
+#define BLOB(type, field, name)		COLUMN(type, field, name, BLOB, sizeof(void *))
 #define TEXT(type, field, name)		COLUMN(type, field, name, TEXT, 1)
 #define COUNTS64(type, field, name)	COLUMN(type, field, name, COUNTS64, 8)
 #define COUNTS32(type, field, name)	COLUMN(type, field, name, COUNTS32, 4)
@@ -62,8 +67,8 @@ static const struct column moment_columns[] = {
 static const struct column source_columns[] = {
 	KEY(source_record, number, "number"),
 	U32(source_record, id, "id"),
-	U8(source_record, key.client, "client"),
-	U8(source_record, key.implementation, "implementation"),
+	U8(source_record, key.client, "client", 0),
+	U8(source_record, key.implementation, "implementation", 0),
 	U32(source_record, key.pid, "pid"),
 	U64(source_record, key.owner_start_ns, "owner_start_ns"),
 	U32(source_record, key.hwpt, "hwpt"),
@@ -184,7 +189,7 @@ static const struct column report_columns[] = {
 	R64(length),
 	R64(page_size),
 	U32(report_record, report.error, "error"),
-	U8(report_record, report.phase, "phase"),
+	U8(report_record, report.phase, "phase", 0),
 	R64(windows),
 	R64(windows_clean),
 	R64(repins),
@@ -202,10 +207,12 @@ static const struct column report_columns[] = {
 	R64(wild_marks),
 	COUNTS64(report_record, report.lost_by, "lost_by"),
 	R64(lost_iova),
+	U8(report_record, report.cpu_page_shift, "cpu_page_shift", 2),
+	U16(report_record, report.bitmap_offset, "bitmap_offset", 2),
 };
 
 _Static_assert(sizeof(struct iovab_report_event) ==
-	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8,
+	       8 /* kind, source_id */ + 8 /* error, phase, the two last columns */ + 26 * 8,
 	       "every field of a report has its column");
 
 static const struct column loss_columns[] = {
@@ -214,23 +221,42 @@ static const struct column loss_columns[] = {
 	U64(loss_record, value, "value"),
 };
 
+static const struct column marks_columns[] = {
+	U64(marks_record, moment, "moment"),
+	U32(marks_record, chunk.source_id, "source_id"),
+	U64(marks_record, chunk.report, "report"),
+	U64(marks_record, chunk.iova, "iova"),
+	U64(marks_record, chunk.length, "length"),
+	U64(marks_record, chunk.page_size, "page_size"),
+	U32(marks_record, chunk.cpu_page_size, "cpu_page_size"),
+	U32(marks_record, chunk.bitmap_offset, "bitmap_offset"),
+	U64(marks_record, chunk.marks, "marks"),
+	U64(marks_record, chunk.runs, "runs"),
+	BLOB(marks_record, chunk.data, "data"),
+};
+
+_Static_assert(offsetof(struct iovab_chunk_fact, size) ==
+	       offsetof(struct iovab_chunk_fact, data) + sizeof(void *), "as KIND_BLOB wants it");
+
 static const struct table {
 	const char *name;
 	const struct column *columns;
 	size_t n;
 	size_t record_size;
+	int since;
 } tables[] = {
-#define TABLE(name) \
+#define TABLE(name, since) \
 	{ #name, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), \
-	  sizeof(struct name##_record) }
-	[TABLE_MOMENT] = TABLE(moment),
-	[TABLE_SOURCE] = TABLE(source),
-	[TABLE_COUNTERS] = TABLE(counters),
-	[TABLE_ATTACHED] = TABLE(attached),
-	[TABLE_LIVE] = TABLE(live),
-	[TABLE_WINDOW] = TABLE(window),
-	[TABLE_REPORT] = TABLE(report),
-	[TABLE_LOSS] = TABLE(loss),
+	  sizeof(struct name##_record), since }
+	[TABLE_MOMENT] = TABLE(moment, 1),
+	[TABLE_SOURCE] = TABLE(source, 1),
+	[TABLE_COUNTERS] = TABLE(counters, 1),
+	[TABLE_ATTACHED] = TABLE(attached, 1),
+	[TABLE_LIVE] = TABLE(live, 1),
+	[TABLE_WINDOW] = TABLE(window, 1),
+	[TABLE_REPORT] = TABLE(report, 1),
+	[TABLE_LOSS] = TABLE(loss, 1),
+	[TABLE_MARKS] = TABLE(marks, 2),
 };
 
 const char *tables__name(enum table_id t)
@@ -243,6 +269,11 @@ size_t tables__record_size(enum table_id t)
 	return tables[t].record_size;
 }
 
+int tables__since(enum table_id t)
+{
+	return tables[t].since;
+}
+
 static const char *declared_type(enum kind kind)
 {
 	switch (kind) {
@@ -250,6 +281,7 @@ static const char *declared_type(enum kind kind)
 		return "TEXT NOT NULL";
 	case KIND_COUNTS64:
 	case KIND_COUNTS32:
+	case KIND_BLOB:
 		return "BLOB NOT NULL";
 	case KIND_KEY:
 		return "INTEGER PRIMARY KEY";
@@ -261,11 +293,14 @@ static const char *declared_type(enum kind kind)
 /* What stands for a column in the three statements. */
 enum form { FORM_DECLARED, FORM_NAME, FORM_PARAMETER };
 
-static void put_columns(FILE *out, const struct table *t, enum form form)
+static void put_columns(FILE *out, const struct table *t, int version, enum form form)
 {
 	size_t i;
 
 	for (i = 0; i < t->n; i++) {
+		/* new ones stand behind those that were there before */
+		if (t->columns[i].since > version)
+			break;
 		fputs(i ? ", " : "", out);
 		if (form == FORM_PARAMETER)
 			fputc('?', out);
@@ -276,7 +311,7 @@ static void put_columns(FILE *out, const struct table *t, enum form form)
 	}
 }
 
-static char *statement(const struct table *t, const char *before, enum form form,
+static char *statement(const struct table *t, int version, const char *before, enum form form,
 		       const char *after)
 {
 	char *sql = NULL;
@@ -286,7 +321,7 @@ static char *statement(const struct table *t, const char *before, enum form form
 	if (!out)
 		return NULL;
 	fprintf(out, before, t->name);
-	put_columns(out, t, form);
+	put_columns(out, t, version, form);
 	fprintf(out, after, t->name);
 	if (!fclose(out))
 		return sql;
@@ -296,17 +331,20 @@ static char *statement(const struct table *t, const char *before, enum form form
 
 char *tables__create_sql(enum table_id t)
 {
-	return statement(&tables[t], "CREATE TABLE \"%s\" (", FORM_DECLARED, ")");
+	return statement(&tables[t], IOVAB_RECORDING_VERSION, "CREATE TABLE \"%s\" (", FORM_DECLARED, ")");
 }
 
 char *tables__insert_sql(enum table_id t)
 {
-	return statement(&tables[t], "INSERT INTO \"%s\" VALUES (", FORM_PARAMETER, ")");
+	return statement(&tables[t], IOVAB_RECORDING_VERSION, "INSERT INTO \"%s\" VALUES (",
+			 FORM_PARAMETER, ")");
 }
 
-char *tables__select_sql(enum table_id t)
+char *tables__select_sql(enum table_id t, int version)
 {
-	return statement(&tables[t], "SELECT ", FORM_NAME, " FROM \"%s\" ORDER BY rowid");
+	if (tables[t].since > version)
+		return NULL;
+	return statement(&tables[t], version, "SELECT ", FORM_NAME, " FROM \"%s\" ORDER BY rowid");
 }
 
 static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const void *field)
@@ -320,6 +358,8 @@ static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const
 		return sqlite3_bind_int64(stmt, at, (sqlite3_int64)*(const __u64 *)field);
 	case KIND_U32:
 		return sqlite3_bind_int64(stmt, at, *(const __u32 *)field);
+	case KIND_U16:
+		return sqlite3_bind_int64(stmt, at, *(const __u16 *)field);
 	case KIND_U8:
 		return sqlite3_bind_int64(stmt, at, *(const __u8 *)field);
 	case KIND_TEXT:
@@ -331,6 +371,9 @@ static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const
 	case KIND_COUNTS32:
 		return sqlite3_bind_blob(stmt, at, blob, (int)pack__u32(blob, field, c->n),
 					 SQLITE_TRANSIENT);
+	case KIND_BLOB:
+		return sqlite3_bind_blob64(stmt, at, ((void *const *)field)[0],
+					   ((const size_t *)field)[1], SQLITE_STATIC);
 	}
 	return SQLITE_MISUSE;
 }
@@ -361,6 +404,9 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 	case KIND_U32:
 		*(__u32 *)field = (__u32)v;
 		return v >= 0 && v <= 0xffffffffLL;
+	case KIND_U16:
+		*(__u16 *)field = (__u16)v;
+		return v >= 0 && v <= 0xffff;
 	case KIND_U8:
 		*(__u8 *)field = (__u8)v;
 		return v >= 0 && v <= 0xff;
@@ -376,6 +422,11 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 		return !unpack__u32(field, c->n, blob, size);
 	if (size && !blob)
 		return false;
+	if (c->kind == KIND_BLOB) {
+		((const void **)field)[0] = blob;
+		((size_t *)field)[1] = size;
+		return true;
+	}
 	/* a name may fill its field to the last byte */
 	if (size > c->n)
 		return false;
@@ -384,7 +435,7 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 	return true;
 }
 
-const char *tables__read(enum table_id t, sqlite3_stmt *select, void *record)
+const char *tables__read(enum table_id t, int version, sqlite3_stmt *select, void *record)
 {
 	size_t i;
 
@@ -392,6 +443,8 @@ const char *tables__read(enum table_id t, sqlite3_stmt *select, void *record)
 	for (i = 0; i < tables[t].n; i++) {
 		const struct column *c = &tables[t].columns[i];
 
+		if (c->since > version)
+			break;
 		if (!read_column(select, (int)i, c, (char *)record + c->offset))
 			return c->name;
 	}

@@ -3,8 +3,8 @@
  * The tables of a recording: which field of which record is which column.
  *
  * One description serves the writer, the reader and the schema itself; what the
- * columns mean is in docs/recording.md. A new counter is a new line here and
- * a new IOVAB_RECORDING_VERSION.
+ * columns mean is in docs/recording.md. A new counter is a new line here, with the
+ * version that has it first, and a new IOVAB_RECORDING_VERSION.
  */
 #ifndef IOVAB_TABLES_H
 #define IOVAB_TABLES_H
@@ -15,7 +15,7 @@
 
 /* In the file's header: whose format it is, and of which version. */
 #define IOVAB_RECORDING_ID	0x494f5641	/* "IOVA" */
-#define IOVAB_RECORDING_VERSION	1
+#define IOVAB_RECORDING_VERSION	2
 
 #define IOVAB_GENERATION_LEN	128
 
@@ -83,6 +83,11 @@ struct report_record {
 	struct iovab_report_event report;
 };
 
+struct marks_record {
+	__u64 moment;
+	struct iovab_chunk_fact chunk;	/* as it was read, its data belong to the select */
+};
+
 /* A loss that changed. */
 struct loss_record {
 	__u64 moment;
@@ -99,6 +104,7 @@ enum table_id {
 	TABLE_WINDOW,
 	TABLE_REPORT,
 	TABLE_LOSS,
+	TABLE_MARKS,
 	TABLES
 };
 
@@ -107,17 +113,25 @@ const char *tables__name(enum table_id t);
 /* SQL text, to be freed by the caller; NULL: no memory. */
 char *tables__create_sql(enum table_id t);
 char *tables__insert_sql(enum table_id t);
-/* All rows, in the order of their writing. */
-char *tables__select_sql(enum table_id t);
+/*
+ * All rows, in the order of their writing, from a file of format @version. NULL also if
+ * that has no such table (tables__since); of columns that it does not have the fields
+ * stay 0.
+ */
+char *tables__select_sql(enum table_id t, int version);
+
+/* The first format that has the table. */
+int tables__since(enum table_id t);
 
 /* Binds a record to the parameters of its insert. 0 or an error of sqlite. */
 int tables__bind(enum table_id t, sqlite3_stmt *insert, const void *record);
 
 /*
  * Fills in a record, of which nothing is left as it was, from a row of its
- * select. Returns NULL, or the name of the column that holds what cannot be.
+ * select of the same @version. Returns NULL, or the name of the column that holds
+ * what cannot be.
  */
-const char *tables__read(enum table_id t, sqlite3_stmt *select, void *record);
+const char *tables__read(enum table_id t, int version, sqlite3_stmt *select, void *record);
 
 size_t tables__record_size(enum table_id t);
 
