@@ -27,13 +27,13 @@
 /* The kernel's ring is emptied five times a second: so much is 60,000 windows a second. */
 #define RING_BYTES	(8U << 20)
 /* That of marks every few milliseconds: so much is half a second of marks in no order. */
-#define MARK_RING_BYTES	(64U << 20)
+#define MARK_RING_BYTES	(64ULL << 20)
 
 struct options {
 	const char *output;
 	enum iovab_tier tier;
 	double interval_s;
-	__u64 max_bytes;
+	__u64 max_bytes, mark_ring_bytes;
 	bool no_marks, kprobes, quiet, verbose, help;
 };
 
@@ -59,12 +59,25 @@ SETTER(max_size)
 	return 0;
 }
 
+SETTER(buffer)
+{
+	__u64 size;
+
+	if (options__bytes("buffer", value, &size, e))
+		return -1;
+	if (size < 64U << 10 || size > 1U << 30 || size & (size - 1))
+		return options__refuse_value("buffer", "a power of two from 64K to 1G", value, e);
+	OPTS->mark_ring_bytes = size;
+	return 0;
+}
+
 static const struct option_spec specs[] = {
 	{ "output", 'o', "FILE", "the recording; it must not be there yet", set_output },
 	{ "tier", 't', "TIER", "windows, density or sets: what to measure, at what cost (density)", set_tier },
 	{ "delay", 'd', "SECONDS", "how often to write (1): what a crash loses at most", set_delay },
 	{ "max-size", 'S', "SIZE", "of the file (1G); beyond it the oldest detail goes, totals never", set_max_size },
 	{ "no-marks", 'M', NULL, "in tier sets: only count marks, do not record each", set_no_marks },
+	{ "buffer", 'B', "SIZE", "for marks on their way out of the kernel (64M)", set_buffer },
 	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
 	{ "quiet", 'q', NULL, "show no progress", set_quiet },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
@@ -259,7 +272,7 @@ static int open_all(struct recording *r, struct iovab_error *e)
 		.kprobes = r->opts.kprobes,
 		.verbose = r->opts.verbose,
 		.ring_bytes = RING_BYTES,
-		.mark_ring_bytes = MARK_RING_BYTES,
+		.mark_ring_bytes = (unsigned int)r->opts.mark_ring_bytes,
 	};
 	int err;
 
@@ -309,7 +322,8 @@ static int conclude(struct recording *r, struct iovab_error *e)
 int command__record(int argc, char **argv, struct iovab_error *e)
 {
 	struct recording r = {
-		.opts = { .tier = IOVAB_TIER_DENSITY, .interval_s = 1, .max_bytes = 1ULL << 30 },
+		.opts = { .tier = IOVAB_TIER_DENSITY, .interval_s = 1, .max_bytes = 1ULL << 30,
+			  .mark_ring_bytes = MARK_RING_BYTES },
 	};
 	int first, err;
 
