@@ -7,9 +7,9 @@
 #include "fixture.h"
 #include "chunk.h"
 #include "follow.h"
+#include "hot.h"
 #include "policy.h"
 
-#define GIB	(1ULL << 30)
 #define PAGE	4096ULL
 
 /* --- chunks --- */
@@ -300,6 +300,54 @@ static void work_is_bounded(void **state)
 	policy__free(p);
 }
 
+/* --- hot ranges --- */
+
+static void add_marks(struct hot_map *m, __u64 iova, __u64 length, __u64 count)
+{
+	const struct run run = { iova, length, count };
+
+	hot_map__add(m, &run);
+}
+
+/* The weightiest, in order of IOVA; cells merge as what is covered grows, and lose nothing. */
+static void hot_ranges_of_marks(void **state)
+{
+	struct hot_map *m = hot_map__new();
+	struct hot_range hot[HOT_RANGES];
+	size_t i;
+
+	assert_int_equal(hot_map__find(hot, m), 0);
+	hot_map__cover(m, 4 * GIB, 8 * GIB - 1);
+	add_marks(m, 5 * GIB, PAGE, 512);
+	assert_int_equal(hot_map__find(hot, m), 1);
+	assert_int_equal(hot[0].iova, 5 * GIB);
+	assert_int_equal(hot[0].last, 5 * GIB + (2 << 20) - 1);
+	assert_int_equal(hot[0].bytes, 2 << 20);
+	/* below, far above, and seven more of which four are heavier than the rest */
+	hot_map__cover(m, GIB, 2 * GIB - 1);
+	hot_map__cover(m, 1ULL << 40, (1ULL << 40) + 64 * GIB - 1);
+	for (i = 0; i < 7; i++)
+		add_marks(m, (1ULL << 40) + 8 * i * GIB, PAGE, i % 2 ? 100 : 1000 + i);
+	add_marks(m, ~0ULL - 5, 100, 1);
+	add_marks(m, 0, PAGE, 1000);
+	add_marks(m, 7 * GIB, 0, 1000);
+	assert_int_equal(hot_map__find(hot, m), 5);
+	assert_true(hot[0].iova <= 5 * GIB && hot[0].last >= 5 * GIB);
+	for (i = 1; i < 5; i++) {
+		assert_int_equal(hot[i].iova, (1ULL << 40) + 16 * (i - 1) * GIB);
+		assert_int_equal(hot[i].bytes, (1000 + 2 * (i - 1)) * PAGE);
+	}
+	hot_map__free(m);
+	/* all of the address space */
+	m = hot_map__new();
+	hot_map__cover(m, 0, ~0ULL);
+	add_marks(m, ~0ULL - 5, 100, 1);
+	assert_int_equal(hot_map__find(hot, m), 1);
+	assert_int_equal(hot[0].last, ~0ULL);
+	assert_int_equal(hot[0].bytes, 6);
+	hot_map__free(m);
+}
+
 /* --- reports --- */
 
 struct recorded {
@@ -380,6 +428,7 @@ int main(void)
 		cmocka_unit_test(kernels_pin_what_was_seen),
 		cmocka_unit_test(runs_are_their_marks),
 		cmocka_unit_test(work_is_bounded),
+		cmocka_unit_test(hot_ranges_of_marks),
 		cmocka_unit_test(only_whole_reports_are_followed),
 	};
 

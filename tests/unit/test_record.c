@@ -752,10 +752,12 @@ static void golden_study(const char *name, const struct scene_options *o, unsign
 static void golden_reports(void **state)
 {
 	struct scene_options sets = { 3, 12, IOVAB_TIER_SETS, .lossy = true };
+	struct scene_options marks = { 2, 3, IOVAB_TIER_SETS, .marks = true };
 	struct scene_options windows = { 1, 3, IOVAB_TIER_WINDOWS };
 	struct scene_options hostile = { 6, 30, IOVAB_TIER_DENSITY, .hostile = true };
 
 	golden_study("report-sets-132.txt", &sets, 132);
+	golden_study("report-marks-132.txt", &marks, 132);
 	golden_study("report-windows-80.txt", &windows, 80);
 	golden_study("report-hostile-100.txt", &hostile, 100);
 }
