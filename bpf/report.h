@@ -314,8 +314,7 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->page_size = 1ULL << r->page_shift;
 	e->error = r->failed;
 	e->phase = r->phase;
-	e->cpu_page_shift = cpu_page_shift;
-	e->bitmap_offset = r->bitmap_addr & ((1ULL << cpu_page_shift) - 1);
+	__builtin_memset(e->pad, 0, sizeof(e->pad));
 	e->windows = r->windows;
 	e->windows_clean = r->windows_clean;
 	e->repins = r->repins;
@@ -333,6 +332,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->wild_marks = r->wild_marks;
 	__builtin_memcpy(e->lost_by, r->lost_pages, sizeof(e->lost_by));
 	e->lost_iova = r->iova + (r->lost_page << r->page_shift);
+	e->cpu_page_size = 1U << cpu_page_shift;
+	e->bitmap_offset = r->bitmap_addr & ((1ULL << cpu_page_shift) - 1);
 	bpf_ringbuf_submit(e, 0);
 }
 

@@ -318,8 +318,7 @@ struct iovab_report_event {
 	__u64 page_size;
 	__u32 error;		/* errno that came out of alloc, a pin or for_each; 0: none */
 	__u8 phase;		/* enum iovab_phase */
-	__u8 cpu_page_shift;	/* of this machine */
-	__u16 bitmap_offset;	/* bytes from a CPU page's begin to the bitmap */
+	__u8 pad[3];
 	__u64 windows;
 	__u64 windows_clean;
 	__u64 repins;
@@ -337,6 +336,8 @@ struct iovab_report_event {
 	__u64 wild_marks;
 	__u64 lost_by[IOVAB_LOST_REASONS];	/* lost_pages, by reason */
 	__u64 lost_iova;	/* where the first mark that was lost was lost, if any was */
+	__u32 cpu_page_size;	/* bytes, of this machine */
+	__u32 bitmap_offset;	/* bytes from the begin of a CPU page to the bitmap */
 };
 
 /*
@@ -358,7 +359,7 @@ struct iovab_runs {
 	__u64 iova;		/* its range, bytes */
 	__u64 length;
 	__u32 source_id;	/* 0: not known yet, or there are too many sources */
-	__u16 bitmap_offset;	/* bytes from a CPU page's begin to the bitmap */
+	__u16 bitmap_offset;	/* bytes from the begin of a CPU page to the bitmap */
 	__u8 page_shift;	/* of a bit */
 	__u8 cpu_page_shift;
 	__u64 mark_length;	/* bytes, at the first word */
@@ -400,7 +401,7 @@ _Static_assert(sizeof(struct iovab_source_key) == 32 + IOVAB_DEVICE_LEN,
 	       "the key has no hidden padding");
 _Static_assert(sizeof(struct iovab_window_event) == 80 + 4 * IOVAB_CELLS,
 	       "the event has no hidden padding");
-_Static_assert(sizeof(struct iovab_report_event) == 72 + 19 * 8,
+_Static_assert(sizeof(struct iovab_report_event) == 72 + 20 * 8,
 	       "the event has no hidden padding");
 _Static_assert(sizeof(struct iovab_runs) == 56 + 8 * IOVAB_RUN_WORDS,
 	       "runs have no hidden padding");

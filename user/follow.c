@@ -134,12 +134,14 @@ static struct follow_row *row_of(struct follow *f, __u32 source_id)
 /* The report as a chunk without marks. False: the recording does not say where its bitmap was. */
 static bool describe(struct iovab_chunk_fact *chunk, const struct iovab_report_event *r)
 {
-	if (r->cpu_page_shift < 12 || r->cpu_page_shift > 20)
+	/* a power of two, and what format 1 does not say is 0 */
+	if (r->cpu_page_size < 4096 || r->cpu_page_size > 1U << 20 ||
+	    r->cpu_page_size & (r->cpu_page_size - 1))
 		return false;
 	*chunk = (struct iovab_chunk_fact){
 		.report = r->report,
 		.source_id = r->source_id,
-		.cpu_page_size = 1U << r->cpu_page_shift,
+		.cpu_page_size = r->cpu_page_size,
 		.iova = r->iova,
 		.length = r->length,
 		.page_size = r->page_size,

@@ -221,7 +221,7 @@ static int advance(struct replay *r, enum table_id t, struct iovab_error *e)
 		return 0;
 	if (!c->at_row)
 		return sqlite_failed(r, e);
-	wrong = tables__read(t, r->version, c->stmt, c->record);
+	wrong = tables__read(t, c->stmt, c->record);
 	return wrong ? damaged(r, e, "impossible %s in table %s", wrong, tables__name(t)) : 0;
 }
 

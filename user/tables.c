@@ -15,7 +15,6 @@
 enum kind {
 	KIND_U64,
 	KIND_U32,
-	KIND_U16,
 	KIND_U8,
 	KIND_TEXT,	/* @n bytes */
 	KIND_COUNTS64,	/* @n of them, packed */
@@ -29,7 +28,7 @@ struct column {
 	enum kind kind;
 	size_t offset;
 	size_t n;
-	int since;	/* the first format that has it; 0: as its table */
+	int since;	/* the version of the format that has it first; 0: all have it */
 };
 
 /* What @n means to a column's kind: elements of @size bytes in the field. */
@@ -42,9 +41,10 @@ struct column {
 
 #define U64(type, field, name)		NUMBER(type, field, name, U64, 8, 0)
 #define U32(type, field, name)		NUMBER(type, field, name, U32, 4, 0)
-#define U8(type, field, name, since)	NUMBER(type, field, name, U8, 1, since)
-#define U16(type, field, name, since)	NUMBER(type, field, name, U16, 2, since)
+#define U8(type, field, name)		NUMBER(type, field, name, U8, 1, 0)
 #define KEY(type, field, name)		NUMBER(type, field, name, KEY, 8, 0)
+/* Columns that came later; an older recording has 0 there. */
+#define U32_SINCE(v, type, field, name)	NUMBER(type, field, name, U32, 4, v)
 #define BLOB(type, field, name)		COLUMN(type, field, name, BLOB, sizeof(void *))
 #define TEXT(type, field, name)		COLUMN(type, field, name, TEXT, 1)
 #define COUNTS64(type, field, name)	COLUMN(type, field, name, COUNTS64, 8)
@@ -67,8 +67,8 @@ static const struct column moment_columns[] = {
 static const struct column source_columns[] = {
 	KEY(source_record, number, "number"),
 	U32(source_record, id, "id"),
-	U8(source_record, key.client, "client", 0),
-	U8(source_record, key.implementation, "implementation", 0),
+	U8(source_record, key.client, "client"),
+	U8(source_record, key.implementation, "implementation"),
 	U32(source_record, key.pid, "pid"),
 	U64(source_record, key.owner_start_ns, "owner_start_ns"),
 	U32(source_record, key.hwpt, "hwpt"),
@@ -189,7 +189,7 @@ static const struct column report_columns[] = {
 	R64(length),
 	R64(page_size),
 	U32(report_record, report.error, "error"),
-	U8(report_record, report.phase, "phase", 0),
+	U8(report_record, report.phase, "phase"),
 	R64(windows),
 	R64(windows_clean),
 	R64(repins),
@@ -207,12 +207,13 @@ static const struct column report_columns[] = {
 	R64(wild_marks),
 	COUNTS64(report_record, report.lost_by, "lost_by"),
 	R64(lost_iova),
-	U8(report_record, report.cpu_page_shift, "cpu_page_shift", 2),
-	U16(report_record, report.bitmap_offset, "bitmap_offset", 2),
+	U32_SINCE(2, report_record, report.cpu_page_size, "cpu_page_size"),
+	U32_SINCE(2, report_record, report.bitmap_offset, "bitmap_offset"),
 };
 
 _Static_assert(sizeof(struct iovab_report_event) ==
-	       8 /* kind, source_id */ + 8 /* error, phase, the two last columns */ + 26 * 8,
+	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8 +
+	       8 /* of the CPU and the bitmap */,
 	       "every field of a report has its column");
 
 static const struct column loss_columns[] = {
@@ -293,17 +294,17 @@ static const char *declared_type(enum kind kind)
 /* What stands for a column in the three statements. */
 enum form { FORM_DECLARED, FORM_NAME, FORM_PARAMETER };
 
-static void put_columns(FILE *out, const struct table *t, int version, enum form form)
+/* Of a recording of format @version: what it does not have is 0. */
+static void put_columns(FILE *out, const struct table *t, enum form form, int version)
 {
 	size_t i;
 
 	for (i = 0; i < t->n; i++) {
-		/* new ones stand behind those that were there before */
-		if (t->columns[i].since > version)
-			break;
 		fputs(i ? ", " : "", out);
 		if (form == FORM_PARAMETER)
 			fputc('?', out);
+		else if (t->columns[i].since > version)
+			fputc('0', out);
 		else
 			fprintf(out, "\"%s\"", t->columns[i].name);
 		if (form == FORM_DECLARED)
@@ -311,7 +312,7 @@ static void put_columns(FILE *out, const struct table *t, int version, enum form
 	}
 }
 
-static char *statement(const struct table *t, int version, const char *before, enum form form,
+static char *statement(const struct table *t, const char *before, enum form form, int version,
 		       const char *after)
 {
 	char *sql = NULL;
@@ -321,7 +322,7 @@ static char *statement(const struct table *t, int version, const char *before, e
 	if (!out)
 		return NULL;
 	fprintf(out, before, t->name);
-	put_columns(out, t, version, form);
+	put_columns(out, t, form, version);
 	fprintf(out, after, t->name);
 	if (!fclose(out))
 		return sql;
@@ -331,20 +332,19 @@ static char *statement(const struct table *t, int version, const char *before, e
 
 char *tables__create_sql(enum table_id t)
 {
-	return statement(&tables[t], IOVAB_RECORDING_VERSION, "CREATE TABLE \"%s\" (", FORM_DECLARED, ")");
+	return statement(&tables[t], "CREATE TABLE \"%s\" (", FORM_DECLARED,
+			 IOVAB_RECORDING_VERSION, ")");
 }
 
 char *tables__insert_sql(enum table_id t)
 {
-	return statement(&tables[t], IOVAB_RECORDING_VERSION, "INSERT INTO \"%s\" VALUES (",
-			 FORM_PARAMETER, ")");
+	return statement(&tables[t], "INSERT INTO \"%s\" VALUES (", FORM_PARAMETER,
+			 IOVAB_RECORDING_VERSION, ")");
 }
 
 char *tables__select_sql(enum table_id t, int version)
 {
-	if (tables[t].since > version)
-		return NULL;
-	return statement(&tables[t], version, "SELECT ", FORM_NAME, " FROM \"%s\" ORDER BY rowid");
+	return statement(&tables[t], "SELECT ", FORM_NAME, version, " FROM \"%s\" ORDER BY rowid");
 }
 
 static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const void *field)
@@ -358,8 +358,6 @@ static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const
 		return sqlite3_bind_int64(stmt, at, (sqlite3_int64)*(const __u64 *)field);
 	case KIND_U32:
 		return sqlite3_bind_int64(stmt, at, *(const __u32 *)field);
-	case KIND_U16:
-		return sqlite3_bind_int64(stmt, at, *(const __u16 *)field);
 	case KIND_U8:
 		return sqlite3_bind_int64(stmt, at, *(const __u8 *)field);
 	case KIND_TEXT:
@@ -404,9 +402,6 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 	case KIND_U32:
 		*(__u32 *)field = (__u32)v;
 		return v >= 0 && v <= 0xffffffffLL;
-	case KIND_U16:
-		*(__u16 *)field = (__u16)v;
-		return v >= 0 && v <= 0xffff;
 	case KIND_U8:
 		*(__u8 *)field = (__u8)v;
 		return v >= 0 && v <= 0xff;
@@ -435,7 +430,7 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 	return true;
 }
 
-const char *tables__read(enum table_id t, int version, sqlite3_stmt *select, void *record)
+const char *tables__read(enum table_id t, sqlite3_stmt *select, void *record)
 {
 	size_t i;
 
@@ -443,8 +438,6 @@ const char *tables__read(enum table_id t, int version, sqlite3_stmt *select, voi
 	for (i = 0; i < tables[t].n; i++) {
 		const struct column *c = &tables[t].columns[i];
 
-		if (c->since > version)
-			break;
 		if (!read_column(select, (int)i, c, (char *)record + c->offset))
 			return c->name;
 	}

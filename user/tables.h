@@ -3,8 +3,8 @@
  * The tables of a recording: which field of which record is which column.
  *
  * One description serves the writer, the reader and the schema itself; what the
- * columns mean is in docs/recording.md. A new counter is a new line here, with the
- * version that has it first, and a new IOVAB_RECORDING_VERSION.
+ * columns mean is in docs/recording.md. A new counter is a new line here and
+ * a new IOVAB_RECORDING_VERSION.
  */
 #ifndef IOVAB_TABLES_H
 #define IOVAB_TABLES_H
@@ -113,14 +113,10 @@ const char *tables__name(enum table_id t);
 /* SQL text, to be freed by the caller; NULL: no memory. */
 char *tables__create_sql(enum table_id t);
 char *tables__insert_sql(enum table_id t);
-/*
- * All rows, in the order of their writing, from a file of format @version. NULL also if
- * that has no such table (tables__since); of columns that it does not have the fields
- * stay 0.
- */
+/* All rows of a recording of format @version, in the order of their writing. */
 char *tables__select_sql(enum table_id t, int version);
 
-/* The first format that has the table. */
+/* The first format that has the table; others have nothing to select from. */
 int tables__since(enum table_id t);
 
 /* Binds a record to the parameters of its insert. 0 or an error of sqlite. */
@@ -128,10 +124,9 @@ int tables__bind(enum table_id t, sqlite3_stmt *insert, const void *record);
 
 /*
  * Fills in a record, of which nothing is left as it was, from a row of its
- * select of the same @version. Returns NULL, or the name of the column that holds
- * what cannot be.
+ * select. Returns NULL, or the name of the column that holds what cannot be.
  */
-const char *tables__read(enum table_id t, int version, sqlite3_stmt *select, void *record);
+const char *tables__read(enum table_id t, sqlite3_stmt *select, void *record);
 
 size_t tables__record_size(enum table_id t);
 

@@ -269,7 +269,7 @@ static void add_marks(struct scene *s, unsigned int i, const struct iovab_report
 	const struct iovab_chunk_fact chunk = {
 		.report = r->report,
 		.source_id = r->source_id,
-		.cpu_page_size = 1U << r->cpu_page_shift,
+		.cpu_page_size = r->cpu_page_size,
 		.iova = r->iova,
 		.length = r->length,
 		.page_size = PAGE,
@@ -302,8 +302,8 @@ static void add_report(struct scene *s, unsigned int i, unsigned int section, un
 	r->iova = sections[section].iova;
 	r->length = sections[section].length;
 	r->page_size = PAGE;
-	r->cpu_page_shift = 12;
-	r->bitmap_offset = (__u16)(8 * i);
+	r->cpu_page_size = PAGE;
+	r->bitmap_offset = 8 * i;
 	r->phase = round + 1 == s->o.rounds ? IOVAB_PHASE_STOP_COPY : IOVAB_PHASE_PRECOPY;
 	for (w = 0; w < n; w++)
 		add_window(s, i, r, w, n, round);

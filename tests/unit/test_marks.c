@@ -376,7 +376,7 @@ static struct iovab_report_event *put_report(struct recorded *r, __u64 serial, _
 
 	*e = (struct iovab_report_event){
 		.kind = IOVAB_EVENT_REPORT, .source_id = 3, .report = serial, .length = 64 * GIB,
-		.page_size = PAGE, .cpu_page_shift = 12, .windows = 1, .pages_pinned = 512,
+		.page_size = PAGE, .cpu_page_size = 4096, .windows = 1, .pages_pinned = 512,
 		.set_calls = marks,
 	};
 	r->facts.reports = r->reports;

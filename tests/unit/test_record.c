@@ -259,6 +259,7 @@ static void extremes_survive(void **state)
 	int i;
 
 	memset((char *)&report + 4, 0xff, sizeof(report) - 4);
+	memset(report.pad, 0, sizeof(report.pad));
 	fixture__init(&fx, IOVAB_TIER_SETS);
 	fx.facts.reports = &report;
 	fx.facts.n_reports = 1;
@@ -594,7 +595,7 @@ static void files_of_format_1_are_read(void **state)
 
 	small_recording();
 	run_sql("DROP TABLE marks; ALTER TABLE report DROP COLUMN bitmap_offset;"
-		"ALTER TABLE report DROP COLUMN cpu_page_shift;"
+		"ALTER TABLE report DROP COLUMN cpu_page_size;"
 		"DELETE FROM meta WHERE name LIKE 'marks%'; PRAGMA user_version=1");
 	replay = open_replay();
 	replay__want_marks(replay);
@@ -607,7 +608,7 @@ static void files_of_format_1_are_read(void **state)
 		if (!f->n_reports)
 			continue;
 		report = f->reports[1];
-		report.cpu_page_shift = 0;
+		report.cpu_page_size = 0;
 		report.bitmap_offset = 0;
 		assert_memory_equal(&report, &out->reports[1], sizeof(report));
 	}
@@ -640,7 +641,7 @@ static void hostile_files_are_refused(void **state)
 		{ "UPDATE marks SET iova=-1", "impossible marks" },
 		{ "UPDATE marks SET data=x''", "impossible marks" },
 		{ "UPDATE marks SET data=zeroblob(1000000)", "impossible marks" },
-		{ "UPDATE report SET bitmap_offset=65536", "impossible bitmap_offset" },
+		{ "UPDATE report SET bitmap_offset=4294967296", "impossible bitmap_offset" },
 		{ "DROP TABLE marks", "no such table" },
 		{ "INSERT INTO loss VALUES (1, 'unheard_of', 1)", "does not know" },
 		{ "DROP TABLE window; CREATE VIEW window AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
