@@ -3,8 +3,8 @@
 
 	bench_marks.py size	64 GiB fully dirty, a mark a page, in two orders: bytes a
 				mark in the file, and what was lost
-	bench_marks.py cost	instructions a mark of the reporting thread, with and
-				without the marks recorded. Needs -icount and one CPU
+	bench_marks.py cost	instructions of the reporting thread a mark and a report, with
+				and without marks and events recorded. Needs -icount, one CPU
 
 Exits with 1 if more bytes were taken than is promised, or if anything was lost.
 """
@@ -28,11 +28,11 @@ G = 1 << 30
 PROMISED = {"ascending": 1, "shuffled": 6}
 
 
-def migrate(case, length, order):
-	"""One report of all pages. What migrate printed."""
+def migrate(case, length, order, rounds=1):
+	"""Reports of all pages. What migrate printed."""
 	helper = harness.Helper(case, "migrate",
 				[harness.MIGRATE, "--device", harness.device_name(0), "--json",
-				 "--length", length, "--pattern", "all", "--step", 1, "--rounds", 1, "--order", order,
+				 "--length", length, "--pattern", "all", "--step", 1, "--rounds", rounds, "--order", order,
 				 "--merge", 0, "--rate", 0, "--fault-delay-ms", 0])
 	status = helper.wait()
 	if status:
@@ -67,20 +67,39 @@ def measure_size(case, length):
 		case.equal(f"{order}: cached", told["pinned"], row["total"]["what_if"]["cached"])
 
 
-def measure_cost(case, length):
-	"""The recorder sleeps meanwhile: its own work is not the reporting thread's."""
+def watched(case, tier, words):
+	"""Whoever watches, or nobody; sleeping, since its own work is not the reporting thread's."""
+	if words is None:
+		return None
+	watcher = harness.Top(case, tier) if words == "top" else test_record.Recorder(case, tier, *words)
+	watcher.process.send_signal(signal.SIGSTOP)
+	return watcher
+
+
+def let_go(watcher):
+	if watcher:
+		watcher.process.send_signal(signal.SIGCONT)
+		watcher.finish()
+
+
+def measure_marks(case):
 	for order in PROMISED:
-		for words in (None, ("--no-marks",), ()):
-			recorder = words is not None and test_record.Recorder(case, "sets", *words)
-			if recorder:
-				recorder.process.send_signal(signal.SIGSTOP)
-			result = migrate(case, length, order)
-			if recorder:
-				recorder.process.send_signal(signal.SIGCONT)
-				recorder.finish()
-			a_mark = result["report_ns"]["max"] / (result["truth"]["marks"])
-			what = {None: "not watched", ("--no-marks",): "tier sets", (): "and recorded"}[words]
-			print(f"{order}: {what}: {a_mark:.1f} instructions a mark", flush=True)
+		for what, words in (("not watched", None), ("tier sets", ("--no-marks",)), ("and recorded", ())):
+			watcher = watched(case, "sets", words)
+			result = migrate(case, 4 * G, order)
+			let_go(watcher)
+			print(f"{order}: {what}: {result['report_ns']['max'] / result['truth']['marks']:.1f} "
+			      "instructions a mark", flush=True)
+
+
+def measure_events(case):
+	"""Reports of one window each."""
+	for what, words in (("not watched", None), ("watched", "top"), ("and recorded", ())):
+		watcher = watched(case, "windows", words)
+		result = migrate(case, 1 << 20, "ascending", rounds=1000)
+		let_go(watcher)
+		print(f"tier windows: {what}: {result['report_ns']['sum'] / result['reports']:.0f} "
+		      "instructions a report", flush=True)
 
 
 def main(what):
@@ -92,7 +111,8 @@ def main(what):
 		if what == "size":
 			measure_size(case, 64 * G)
 		else:
-			measure_cost(case, 4 * G)
+			measure_marks(case)
+			measure_events(case)
 	return results.failed
 
 
