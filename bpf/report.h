@@ -252,10 +252,11 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 static __always_inline void fold_what_if(struct iovab_source *src, const struct report *r,
 					 const struct what_if *w)
 {
+	struct iovab_layout layout;
 	enum iovab_policy_id p;
 
 	/* what failed was not followed as a kernel would, or did not get to its end */
-	if (r->failed || r->pin_failures || r->empty_marks || !r->length)
+	if (r->failed || r->pin_failures || r->empty_marks || !report_layout(r, &layout))
 		return;
 	add(&src->what_if_reports, 1);
 	for (p = 0; p < IOVAB_POLICIES; p++) {
