@@ -19,7 +19,7 @@ record_fuzzed := array error pack chunk policy follow hot tables untrusted repla
 $(RECORD_BUILD)/fuzz_replay: tests/record/fuzz_replay.c $(record_fuzzed:%=user/%.c)
 	$(say) CLANG $@
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(USER_CFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+	$(Q)$(CLANG) $(USER_CFLAGS) -O1 -g -DPOLICY_MAX_WORK=1000 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all $^ -lsqlite3 -lzstd -lm -o $@ 2>$@.log || rm -f $@
 
 .PHONY: test-record

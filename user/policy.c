@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Marks of one chunk that pin something: many times what a chunk has room for. */
-#define MAX_WORK	(1U << 22)
+/* Steps that are taken for the marks of one chunk: four times as many as it has room for. A fuzzer has less time. */
+#ifndef POLICY_MAX_WORK
+#define POLICY_MAX_WORK	(1U << 20)
+#endif
 /* Windows that one mark can reach, as live. */
 #define MAX_STEPS	(1U << 16)
 
@@ -91,7 +93,7 @@ static int mark_lazily(struct policy *p, __u64 first, __u64 last)
 {
 	unsigned int step;
 
-	for (step = 0; step < MAX_STEPS; step++) {
+	for (step = 0; step < MAX_STEPS; step++, p->work++) {
 		if (!iovab_lazy__covers(&p->lazy, first, last)) {
 			__u64 byte, pages;
 
@@ -153,7 +155,7 @@ static int mark_cached(struct policy *p, __u64 first, __u64 last)
 
 	if (!iovab_layout__clip(&p->layout, &bit, &last_bit))
 		return 0;
-	for (step = 0; step < MAX_STEPS && bit <= last_bit; step++) {
+	for (step = 0; step < MAX_STEPS && bit <= last_bit; step++, p->work++) {
 		struct iovab_table *table = turn_to(p, bit);
 		__u32 window = iovab_table__window_of(table, &p->policy, &p->layout,
 						      iovab_layout__page(&p->layout, bit)) & 31;
@@ -221,7 +223,7 @@ int policy__run(struct policy *p, const struct run *run)
 			i = calm < run->count - i ? i + calm : run->count;
 			continue;
 		}
-		if (++p->work > MAX_WORK)
+		if (p->work++ > POLICY_MAX_WORK)
 			return -E2BIG;
 		err = p->o.id == IOVAB_POLICY_LAZY ? mark_lazily(p, first, last) :
 						     mark_cached(p, first, last);
