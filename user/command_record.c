@@ -94,7 +94,7 @@ struct recording {
 	char **command;			/* NULL: none */
 	pid_t child;			/* 0: not started, or ended */
 	bool progress;			/* a line on the terminal is kept up to date */
-	bool told_waiting, told_warning, told_full;
+	bool told_waiting, told_warning, told_full, told_marks;
 	__u64 first_ns;
 };
 
@@ -176,7 +176,10 @@ static int write_facts(struct recording *r, struct iovab_error *e)
 		show_progress(r, f);
 	else if (s->moments_failed && !r->told_full)
 		fprintf(stderr, "iovab: no room on the file system: figures are kept, but not windows, reports and marks\n");
+	else if (s->marks_failed && !r->told_marks)
+		fprintf(stderr, "iovab: little room on the file system: it is kept for figures, and marks are not written\n");
 	r->told_full |= s->moments_failed != 0;
+	r->told_marks |= s->marks_failed != 0;
 	warn(r);
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "model.h"
 #include "recording.h"
@@ -29,6 +30,8 @@
 
 /* Room for the log beside the file, and for what one moment adds to both. */
 #define LOG_BYTES	(2ULL << 20)
+/* Marks are not written to a file system with less room than this: it is for figures. */
+#define RESERVE_BYTES	(4ULL << 20)
 /* Chunks of marks that are written in one transaction. */
 #define BATCH_BYTES	(256U << 10)
 
@@ -443,27 +446,45 @@ static int write_batch(struct recorder *r, const struct iovab_chunk_fact *chunks
 	return err;
 }
 
-/* What cannot be written is counted; why not, the moment itself will tell. */
+static bool has_room(const struct recorder *r)
+{
+	struct statvfs fs;
+
+	return statvfs(r->path, &fs) || (__u64)fs.f_bavail * fs.f_frsize >= RESERVE_BYTES;
+}
+
+/* Likewise; *@n is at least one. */
+static int write_some(struct recorder *r, const struct iovab_chunk_fact *chunks, size_t left,
+		      __u64 moment, size_t *n)
+{
+	int err;
+
+	*n = 1;
+	if (!has_room(r))
+		return SQLITE_FULL;
+	err = write_batch(r, chunks, left, moment, n);
+	if (err == SQLITE_FULL && r->max_bytes) {
+		make_room(r, 12);
+		err = write_batch(r, chunks, left, moment, n);
+	}
+	/* where not even the first could be tried, it is that one which failed */
+	*n = *n ? *n : 1;
+	return err;
+}
+
+/* What cannot be written is counted. */
 static void write_marks(struct recorder *r, const struct iovab_facts *facts, __u64 moment)
 {
-	size_t done = 0, n, i;
+	size_t done, n, i;
 
-	while (done < facts->n_chunks) {
+	for (done = 0; done < facts->n_chunks; done += n) {
 		const struct iovab_chunk_fact *chunks = facts->chunks + done;
-		size_t left = facts->n_chunks - done;
-		int err = write_batch(r, chunks, left, moment, &n);
+		int err = write_some(r, chunks, facts->n_chunks - done, moment, &n);
 
-		if (err == SQLITE_FULL && r->max_bytes) {
-			make_room(r, 12);
-			err = write_batch(r, chunks, left, moment, &n);
-		}
-		/* if not even the first was tried, it is that one which failed */
-		n = n ? n : 1;
 		for (i = 0; i < n; i++)
 			*(err ? &r->state.marks_failed : &r->state.marks) += chunks[i].marks;
 		if (!err)
 			make_room(r, 15);
-		done += n;
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -402,6 +403,16 @@ static void size_is_bounded_and_totals_stay(void **state)
 	scene__free(again);
 }
 
+/* What the log beside the file takes. */
+static __u64 log_bytes(void)
+{
+	char wal[80];
+	struct stat st;
+
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	return stat(wal, &st) ? 0 : (__u64)st.st_size;
+}
+
 /* Many marks: the oldest of them go, and no window, no report and no moment. */
 static void marks_go_first(void **state)
 {
@@ -421,7 +432,7 @@ static void marks_go_first(void **state)
 		for (i = 0; i < f->n_chunks; i++)
 			marks += f->chunks[i].marks;
 		write_facts(r, f);
-		assert_true(recorder__state(r)->bytes <= RECORDER_MIN_SIZE);
+		assert_true(recorder__state(r)->bytes + log_bytes() <= RECORDER_MIN_SIZE);
 	}
 	assert_int_equal(recorder__state(r)->marks, marks);
 	assert_int_equal(recorder__state(r)->moments_failed, 0);
