@@ -108,11 +108,21 @@ def sums_of_events(path, cut_short):
 		{(row[0], row[1]): row[2:] for row in windows})
 
 
+def sums_of_marks(path):
+	"""How many the recording has of the reports that ended, by source."""
+	with contextlib.closing(sqlite3.connect(path)) as db:
+		return {row[:2]: row[2] for row in db.execute(
+			"SELECT device, pid, sum(marks) FROM marks JOIN source ON source.id = source_id "
+			"WHERE report IN (SELECT report FROM report) GROUP BY source_id")}
+
+
 def check_events(case, tier, path, rows, cut_short=False):
-	"""Reports and windows, each in full, add up to the totals."""
+	"""Reports, windows and marks, each in full, add up to the totals."""
 	reports, windows = sums_of_events(path, cut_short)
+	made = sums_of_marks(path)
 	for key, row in rows.items():
 		total, sums = row["total"], reports[key]
+		case.equal(f"{tier}: marks", made.get(key, 0), total.get("set_calls", 0))
 		for name, figure in (("reports", "reports"), ("windows", "windows"), ("repins", "repins"),
 				     ("pages_pinned", "pages_pinned"), ("length", "range_bytes"),
 				     ("windows_clean", "windows_clean"), ("set_calls", "set_calls")):
@@ -151,6 +161,8 @@ def totals_equal_the_live_ones_and_the_truth(case):
 			expect.check_lossless(case, rows[key])
 			same_row(case, f"{tier}: replay", live[key], rows[key])
 		check_events(case, tier, recorder.path, rows)
+		if tier == "sets":
+			check_policies(case, recorder.path, rows)
 		devices, told = reported(case, recorder.path)
 		case.equal(f"{tier}: ended", told["ended"], True)
 		for key, row in rows.items():
