@@ -217,19 +217,16 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 	s = slot_at(n);
 	r = report_at(n);
 	w = what_if_at(n);
-	if (want_marks)
-		runs_make_room(n);
-	if (r && w && !mark_in_series(n, s, iova, length))
+	if (r && w && !mark_in_series(s, iova, length))
 		mark_apart(n, s, r, w, iova, length);
 	return 0;
 }
 
 static __always_inline int handle_set(__u64 key, __u64 iova, __u64 length)
 {
-	__u32 n = slot_home(key) & (IOVAB_MAX_REPORTS - 1);
-	struct iovab_slot *s = slot_at(n);
+	struct iovab_slot *s = slot_at(slot_home(key));
 
-	if (s->key == key && mark_in_series(n, s, iova, length))
+	if (s->key == key && mark_in_series(s, iova, length))
 		return 0;
 	return set_rest(key, iova, length);
 }

@@ -23,7 +23,6 @@
 #ifndef IOVAB_BPF_MARK_H
 #define IOVAB_BPF_MARK_H
 
-#include "runs.h"
 #include "whatif.h"
 
 static __always_inline __u32 run_bucket(__u64 pages)
@@ -47,7 +46,7 @@ __noinline int series_bound(__u32 n)
 	struct what_if *w = what_if_at(n);
 	__u64 first, last, window_last;
 
-	if (!r || !w || (want_marks && !runs_can_say(r)))
+	if (!r || !w)
 		return 0;
 	first = r->iova;
 	last = r->iova + r->length - 1;
@@ -72,15 +71,13 @@ __noinline int series_bound(__u32 n)
  * Ends the series: what it adds up to goes to the counters. Its last run may
  * still go on; the pages of it are left in run_pages.
  */
-static __always_inline void series_settle(__u32 n, struct iovab_slot *s, struct report *r)
+static __always_inline void series_settle(struct iovab_slot *s, struct report *r)
 {
 	__u64 mark_pages = s->mark_length >> r->page_shift;
 	__u64 bytes = s->next - s->anchor;
 
 	if (s->next == IOVAB_NO_SERIES)
 		return;
-	if (want_marks)
-		runs_put(n, s->anchor, s->mark_length, bytes / s->mark_length);
 	if (s->singles)
 		r->runs[run_bucket(mark_pages)] += s->singles;
 	s->set_calls += s->singles + bytes / s->mark_length;
@@ -276,12 +273,10 @@ static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct rep
 {
 	__u64 last = start + length - 1;
 
-	series_settle(n, s, r);
+	series_settle(s, r);
 	if (last < start)
 		last = ~0ULL;		/* runs off the address space */
 	if (!length) {
-		if (want_marks)
-			runs_put(n, start, 0, 1);
 		s->set_calls++;
 		r->empty_marks++;
 		r->wild_marks++;
@@ -300,12 +295,8 @@ static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct rep
 		s->run_start = start - (r->run_pages << r->page_shift);
 		s->anchor = start;
 		s->next = start + length;
-		if (want_marks)
-			runs_series(n, length);
 		return;
 	}
-	if (want_marks)
-		runs_put(n, start, length, 1);
 	mark_split(n, start, last);
 	s->set_calls++;
 	r->prev_start = start;
@@ -314,10 +305,9 @@ static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct rep
 
 /*
  * A mark of the series: inside, aligned, of its length. True if it was counted;
- * false if it is none, or ends a run of several marks, or has to make room for runs.
+ * false if it is none, or ends a run of several marks.
  */
-static __always_inline bool mark_in_series(__u32 n, struct iovab_slot *s, __u64 start,
-					   __u64 length)
+static __always_inline bool mark_in_series(struct iovab_slot *s, __u64 start, __u64 length)
 {
 	__u64 offset = start - s->first_start;
 
@@ -328,8 +318,6 @@ static __always_inline bool mark_in_series(__u32 n, struct iovab_slot *s, __u64 
 		return true;
 	}
 	if (offset & s->page_mask || s->next - s->run_start != length)
-		return false;
-	if (want_marks && !runs_single(n, s->anchor))
 		return false;
 	s->singles++;
 	if (start < s->next) {
@@ -393,21 +381,15 @@ static __always_inline void mark_pinned(__u32 n, struct iovab_slot *s, struct re
 		if (mark_current(s, r, &first, &last))
 			mark_stray(r, first, last);
 	} else if (s->next != IOVAB_NO_SERIES && !series_bound(n)) {
-		if (want_marks)
-			runs_make_room(n);
-		series_settle(n, s, r);
+		series_settle(s, r);
 	}
 }
 
 /* The report's last marks; leaves nothing uncounted. */
-static __always_inline void mark_finish(__u32 n, struct iovab_slot *s, struct report *r)
+static __always_inline void mark_finish(struct iovab_slot *s, struct report *r)
 {
-	if (want_marks)
-		runs_make_room(n);
-	series_settle(n, s, r);
+	series_settle(s, r);
 	run_end(r);
-	if (want_marks)
-		runs_end(n);
 }
 
 #endif /* IOVAB_BPF_MARK_H */

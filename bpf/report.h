@@ -17,6 +17,7 @@
 #define IOVAB_BPF_REPORT_H
 
 #include "mark.h"
+#include "runs.h"
 
 static const struct report empty_report = {
 	.pin_min_ns = ~0ULL,
@@ -252,11 +253,10 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 static __always_inline void fold_what_if(struct iovab_source *src, const struct report *r,
 					 const struct what_if *w)
 {
-	struct iovab_layout layout;
 	enum iovab_policy_id p;
 
 	/* what failed was not followed as a kernel would, or did not get to its end */
-	if (r->failed || r->pin_failures || r->empty_marks || !report_layout(r, &layout))
+	if (r->failed || r->pin_failures || r->empty_marks || !r->length)
 		return;
 	add(&src->what_if_reports, 1);
 	for (p = 0; p < IOVAB_POLICIES; p++) {
@@ -345,7 +345,9 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	struct iovab_source *src;
 
 	if (w) {
-		mark_finish(n, s, r);
+		mark_finish(s, r);
+		if (want_marks)
+			runs_end(n);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}

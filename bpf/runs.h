@@ -3,17 +3,19 @@
  * Runs: the marks of a report on their way out of the kernel, if somebody records them.
  *
  * All of them, exactly and in order, for what other policies would have pinned depends
- * on each mark's place, length and turn. mark.h joins marks that go on where the one
- * before ended; what leaves is a run: where it begins, how long each of its marks is,
- * and how many there are. Marks in ascending order are one run and cost nothing here.
- * Marks out of order are runs of one, and the reporting thread, whose time is the
- * guest's downtime, writes one word for each into a buffer of its report (struct
- * iovab_runs tells what a word says). A full buffer goes into the ring, whole.
+ * on each mark's place, length and turn. Marks of one length that go on where the one
+ * before ended are one run, of which only the end moves. When it ends, a run is written
+ * into the report's buffer, in most cases as one word (struct iovab_runs tells what a
+ * word says), and a full buffer goes into the ring, whole. The thread that does this is
+ * the one that reports, and its time is the guest's downtime.
  *
- * Nobody is woken for it: that would be paid for here. Who reads looks by himself, often
+ * Nobody is woken: that would be paid for here. Who reads looks by himself, often
  * enough for the ring's size. If the ring is full a buffer is lost, and its marks are
  * counted; the next one can be read all the same, since each says how long marks are at
  * its beginning.
+ *
+ * What counts marks (mark.h) knows nothing of this. Who records has a program of his
+ * own in the place of that on set, so that nobody else pays for a look whether he is there.
  */
 #ifndef IOVAB_BPF_RUNS_H
 #define IOVAB_BPF_RUNS_H
@@ -27,8 +29,11 @@ struct run_buffer {
 	struct iovab_runs out;
 	__u64 mark_length;	/* as in there, but now and not at the beginning */
 	__u64 joined;		/* marks - words, modulo 2^64 */
-	__u32 sent;		/* a buffer of this report was */
-	__u32 pad;
+	/* the run that goes on; it is not in words yet */
+	__u64 length;		/* of each mark, and then it is mark_length, too; 0: there is none */
+	__u64 start;
+	__u64 next;		/* one past its last mark */
+	__u64 sent;		/* a buffer of this report was */
 };
 
 struct {
@@ -43,8 +48,8 @@ struct {
 	__uint(max_entries, 1 << 20);
 } mark_ring SEC(".maps");
 
-/* What one call of set can need. */
-#define RUN_WORDS_SPARE	16
+/* One mark takes at most: the run before it in full, a length, and itself in full. */
+#define RUN_WORDS_SPARE	12
 
 static __always_inline struct run_buffer *runs_at(__u32 n)
 {
@@ -76,86 +81,114 @@ __noinline int runs_send(__u32 n, __u32 last)
 	return 0;
 }
 
-/* Sees to it that a call of set has room. */
-static __always_inline void runs_make_room(__u32 n)
+/* Can a word say where it begins? */
+static __always_inline bool run_is_short(__u64 offset)
 {
-	struct run_buffer *b = runs_at(n);
-
-	if (b && b->out.words >= IOVAB_RUN_WORDS - RUN_WORDS_SPARE)
-		runs_send(n, 0);
+	return !(offset & (IOVAB_RUN_OTHER | IOVAB_RUN_COUNT));
 }
 
-/*
- * A run of one mark, of the series' length. False: the buffer is full. (Marks of a
- * series begin at a multiple of 4 KiB from the report's first IOVA: see runs_series.)
- */
-static __always_inline bool runs_single(__u32 n, __u64 iova)
+/* A run in full. There is room. */
+static __always_inline void runs_put_other(struct run_buffer *b, __u64 iova, __u64 length, __u64 count)
 {
-	struct run_buffer *b = runs_at(n);
-	__u32 i;
+	__u32 i = b->out.words;
 
-	if (!b)
-		return false;
-	i = b->out.words;
-	if (i >= IOVAB_RUN_WORDS - RUN_WORDS_SPARE)
-		return false;
-	b->out.word[i] = iova - b->out.iova;
-	b->out.words = i + 1;
-	return true;
-}
-
-/* A run of @count marks of @length bytes each, which may be none. */
-__noinline int runs_put(__u32 n, __u64 iova, __u64 length, __u64 count)
-{
-	struct run_buffer *b = runs_at(n);
-	__u64 offset;
-	__u32 i;
-
-	if (!b)
-		return 0;
-	i = b->out.words;
 	if (i > IOVAB_RUN_WORDS - 4)
-		return 0;	/* cannot be: runs_make_room */
-	offset = iova - b->out.iova;
-	if (length == b->mark_length && !(offset & (IOVAB_RUN_OTHER | IOVAB_RUN_COUNT)) &&
-	    count - 1 <= IOVAB_RUN_COUNT) {
-		b->out.word[i] = offset | (count - 1);
-		b->out.words = i + 1;
-		b->joined += count - 1;
-		return 0;
-	}
+		return;		/* for the verifier */
 	b->out.word[i] = IOVAB_RUN_OTHER;
 	b->out.word[i + 1] = iova;
 	b->out.word[i + 2] = length;
 	b->out.word[i + 3] = count;
 	b->out.words = i + 4;
 	b->joined += count - 4;
-	return 0;
 }
 
-/* A series begins: from here on marks that say nothing else are of this length. */
-__noinline int runs_series(__u32 n, __u64 length)
+/* The run that goes on ends. There is room. */
+static __always_inline void runs_put(struct run_buffer *b)
 {
-	struct run_buffer *b = runs_at(n);
-	__u32 i;
+	__u64 offset = b->start - b->out.iova, count;
+	__u32 i = b->out.words;
 
-	if (!b || length == b->mark_length)
-		return 0;
-	i = b->out.words;
-	if (i > IOVAB_RUN_WORDS - 2)
-		return 0;
+	if (!b->length)
+		return;
+	count = (b->next - b->start) / b->length;
+	if (!run_is_short(offset) || count - 1 > IOVAB_RUN_COUNT) {
+		runs_put_other(b, b->start, b->length, count);
+	} else if (i < IOVAB_RUN_WORDS) {
+		b->out.word[i] = offset | (count - 1);
+		b->out.words = i + 1;
+		b->joined += count - 1;
+	}
+	b->length = 0;
+}
+
+/* From here on runs are of marks of this length. There is room. */
+static __always_inline void runs_put_length(struct run_buffer *b, __u64 length)
+{
+	__u32 i = b->out.words;
+
+	if (length == b->mark_length || i > IOVAB_RUN_WORDS - 2)
+		return;
 	b->out.word[i] = IOVAB_RUN_OTHER | IOVAB_RUN_LENGTH;
 	b->out.word[i + 1] = length;
 	b->out.words = i + 2;
 	b->joined -= 2;
 	b->mark_length = length;
+}
+
+/* A mark that is not just the next one, or not just another one. */
+__noinline int runs_turn(__u32 n, __u64 iova, __u64 length)
+{
+	struct run_buffer *b = runs_at(n);
+
+	if (!b)
+		return 0;
+	if (b->out.words > IOVAB_RUN_WORDS - RUN_WORDS_SPARE)
+		runs_send(n, 0);
+	runs_put(b);
+	/* empty, or to the end of the address space and perhaps past it: no run goes on from there */
+	if (iova + length <= iova) {
+		runs_put_other(b, iova, length, 1);
+		return 0;
+	}
+	runs_put_length(b, length);
+	b->length = length;
+	b->start = iova;
+	b->next = iova + length;
 	return 0;
 }
 
-/* Can the words of a series say where its marks begin? */
-static __always_inline bool runs_can_say(const struct report *r)
+/* Takes down a mark of the object @key. */
+static __always_inline void runs_mark(__u64 key, __u64 iova, __u64 length)
 {
-	return r->page_shift >= IOVAB_RUN_COUNT_BITS && !(r->length >> 63);
+	__u64 end = iova + length, offset;
+	struct run_buffer *b;
+	int n = slot_find(key);
+	__u32 i;
+
+	if (n < 0)
+		return;		/* counted as unowned */
+	b = runs_at(n);
+	if (!b)
+		return;
+	if (length != b->length || end <= iova)
+		goto turn;
+	if (iova == b->next) {
+		b->next = end;
+		return;
+	}
+	/* most of those that are out of order are runs of one mark */
+	offset = b->start - b->out.iova;
+	i = b->out.words;
+	if (b->next - b->start != length || !run_is_short(offset) ||
+	    i > IOVAB_RUN_WORDS - RUN_WORDS_SPARE)
+		goto turn;
+	b->out.word[i] = offset;
+	b->out.words = i + 1;
+	b->start = iova;
+	b->next = end;
+	return;
+turn:
+	runs_turn(n, iova, length);
 }
 
 static __always_inline void runs_begin(__u32 n, const struct report *r)
@@ -173,15 +206,21 @@ static __always_inline void runs_begin(__u32 n, const struct report *r)
 	b->out.words = 0;
 	b->out.mark_length = b->mark_length = 1ULL << r->page_shift;
 	b->joined = 0;
+	b->length = 0;
 	b->sent = 0;
 }
 
-/* The report's last marks were put. */
+/* The report had its last mark. */
 static __always_inline void runs_end(__u32 n)
 {
-	const struct run_buffer *b = runs_at(n);
+	struct run_buffer *b = runs_at(n);
 
-	if (b && (b->sent || b->out.words))
+	if (!b)
+		return;
+	if (b->out.words > IOVAB_RUN_WORDS - RUN_WORDS_SPARE)
+		runs_send(n, 0);
+	runs_put(b);
+	if (b->sent || b->out.words)
 		runs_send(n, 1);
 }
 

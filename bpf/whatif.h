@@ -32,7 +32,10 @@
 struct what_if {
 	__u64 calm_first;	/* IOVA; first above last: nothing is calm */
 	__u64 calm_last;
-	struct iovab_lazy_window lazy;
+	/* lazy: its window */
+	__u64 lazy_first;	/* IOVA; likewise */
+	__u64 lazy_last;
+	__u64 lazy_past;	/* one past the last bit of the memory pinned, from the report's first */
 	/* cached */
 	__u64 clock;		/* turns from one table to another */
 	__u32 near;		/* index of the table that the last mark fell into */
@@ -57,14 +60,32 @@ static __always_inline struct what_if *what_if_at(__u32 n)
 
 static const struct what_if no_marks = {
 	.calm_first = 1,
-	.lazy.first = 1,
+	.lazy_first = 1,
 };
 
-/* False: no bitmap is for such a range. */
-static __always_inline bool report_layout(const struct report *r, struct iovab_layout *layout)
+/* The bitmap's bytes, as a kernel counts them. */
+static __always_inline __u64 bitmap_bytes(const struct report *r)
 {
-	return iovab_layout__init(layout, r->iova, r->length, 1ULL << r->page_shift,
-				  r->bitmap_addr, cpu_page_shift);
+	return (((r->length - 1) >> r->page_shift) >> 3) + 1;
+}
+
+/* What a kernel pins from byte @byte of the bitmap on: pages. */
+static __always_inline __u64 kernel_pages(const struct report *r, __u64 byte)
+{
+	__u64 page_mask = (1ULL << cpu_page_shift) - 1, most = (1ULL << cpu_page_shift) / 8;
+	__u64 pages = ((bitmap_bytes(r) - byte) + page_mask) >> cpu_page_shift;
+
+	if ((r->bitmap_addr + byte) & page_mask)
+		pages++;
+	return pages < most ? pages : most;
+}
+
+/* One past the last byte of bitmap that these pages hold. */
+static __always_inline __u64 pages_past(const struct report *r, __u64 byte, __u64 pages)
+{
+	__u64 page_mask = (1ULL << cpu_page_shift) - 1;
+
+	return byte + (pages << cpu_page_shift) - ((r->bitmap_addr + byte) & page_mask);
 }
 
 /* Of each report and policy so many windows are remembered: repins of further ones are unknown. */
@@ -97,24 +118,38 @@ static __always_inline void what_if_pin(struct report *r, struct what_if *w,
 struct lazy_walk {
 	struct report *r;
 	struct what_if *w;
-	const struct iovab_layout *layout;
 	__u64 start, last;	/* of what is left of the mark */
 };
 
 static long lazy_step(__u32 index, struct lazy_walk *walk)
 {
+	struct report *r = walk->r;
 	struct what_if *w = walk->w;
-	__u64 byte, pages;
+	__u64 range_last = r->iova + (r->length - 1), byte, pages, past, bits;
 
-	if (!iovab_lazy__covers(&w->lazy, walk->start, walk->last)) {
-		if (walk->start < walk->layout->first)
+	if (walk->start < w->lazy_first || walk->last > w->lazy_last || walk->last < walk->start) {
+		if (walk->start < r->iova)
 			return 1;
-		pages = iovab_lazy__pin(&w->lazy, walk->layout, walk->start, &byte);
-		if (!pages)
+		byte = ((walk->start - r->iova) >> r->page_shift) >> 3;
+		if (byte >= bitmap_bytes(r))
 			return 1;
-		what_if_pin(walk->r, w, IOVAB_POLICY_LAZY, byte * 8, pages);
+		pages = kernel_pages(r, byte);
+		what_if_pin(r, w, IOVAB_POLICY_LAZY, byte * 8, pages);
+		past = pages_past(r, byte, pages);
+		w->lazy_past = past * 8;
+		if (past > bitmap_bytes(r))
+			past = bitmap_bytes(r);
+		w->lazy_first = r->iova + ((byte * 8) << r->page_shift);
+		w->lazy_last = w->lazy_first + (((past - byte) * 8) << r->page_shift) - 1;
+		if (w->lazy_last > range_last || w->lazy_last < w->lazy_first)
+			w->lazy_last = range_last;
 	}
-	return !iovab_lazy__rest(&w->lazy, walk->layout, &walk->start, walk->last);
+	/* the rest, a whole number of pages, is behind the memory that is pinned */
+	bits = ((walk->last - r->iova) >> r->page_shift) + 1;
+	if (bits <= w->lazy_past)
+		return 1;
+	walk->start = walk->last + 1 - ((bits - w->lazy_past) << r->page_shift);
+	return 0;
 }
 
 /* --- cached --- */
@@ -236,21 +271,21 @@ __noinline int what_if_mark(__u32 n, __u64 start, __u64 last)
 		return 0;
 	lazily.r = cached.r = r;
 	lazily.w = cached.w = w;
-	lazily.layout = &cached.layout;
+	bpf_loop(WHAT_IF_STEPS, lazy_step, &lazily, 0);
+
 	w->calm_first = 1;
 	w->calm_last = 0;
-	if (!report_layout(r, &cached.layout))
-		return 0;
-	bpf_loop(WHAT_IF_STEPS, lazy_step, &lazily, 0);
-	if (!iovab_layout__clip(&cached.layout, &cached.bit, &cached.last))
+	if (!iovab_layout__init(&cached.layout, r->iova, r->length, 1ULL << r->page_shift,
+				r->bitmap_addr, cpu_page_shift) ||
+	    !iovab_layout__clip(&cached.layout, &cached.bit, &cached.last))
 		return 0;
 	bit = cached.last;
 	bpf_loop(WHAT_IF_STEPS, cached_step, &cached, 0);
 	cached_calm(&cached, bit);
-	if (w->lazy.first > w->calm_first)
-		w->calm_first = w->lazy.first;
-	if (w->lazy.last < w->calm_last)
-		w->calm_last = w->lazy.last;
+	if (w->lazy_first > w->calm_first)
+		w->calm_first = w->lazy_first;
+	if (w->lazy_last < w->calm_last)
+		w->calm_last = w->lazy_last;
 	return 0;
 }
 
@@ -262,13 +297,20 @@ static __always_inline bool what_if_calm(const struct what_if *w, __u64 start, _
 
 /* --- eager, and the end --- */
 
+/* The first window may begin inside a page; those behind it begin on one, and are full but the last. */
 static __always_inline void what_if_eager(const struct report *r, struct what_if *w)
 {
 	struct iovab_pins *pins = &w->pins[IOVAB_POLICY_EAGER];
-	struct iovab_layout layout;
+	__u64 pages = kernel_pages(r, 0), past = pages_past(r, 0, pages), left;
+	__u32 window_shift = 2 * cpu_page_shift - 3;	/* a page of addresses of pages */
 
-	if (report_layout(r, &layout))
-		iovab_eager__pins(&layout, &pins->windows, &pins->pages);
+	pins->windows = 1;
+	pins->pages = pages;
+	if (past >= bitmap_bytes(r))
+		return;
+	left = bitmap_bytes(r) - past;
+	pins->windows += (left + (1ULL << window_shift) - 1) >> window_shift;
+	pins->pages += (left + (1ULL << cpu_page_shift) - 1) >> cpu_page_shift;
 }
 
 static __always_inline void what_if_forget(__u32 n)

@@ -355,7 +355,8 @@ static void ask_programs(struct collector *c, struct iovab_bpf *bpf, bool marks)
 		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 			continue;
 		c->facts.losses.recursion_missed += info.recursion_misses;
-		if (prog == bpf->progs.set_entry || prog == bpf->progs.set_entry_kprobe)
+		if (prog == bpf->progs.set_entry || prog == bpf->progs.set_entry_kprobe ||
+		    prog == bpf->progs.set_entry_recorded || prog == bpf->progs.set_entry_recorded_kprobe)
 			calibrate_mark(c, &info, marks);
 	}
 }

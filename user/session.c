@@ -59,9 +59,16 @@ static bool hook_wanted(const struct session *s, const struct hook *h)
 	return s->opts.tier >= h->tier && h->generations & 1U << s->features.generation;
 }
 
+static bool marks_wanted(const struct session *s)
+{
+	return s->opts.want_marks && s->opts.tier >= IOVAB_TIER_SETS;
+}
+
 /* The program for one of the two ways. */
 static struct bpf_program *hook_program(const struct session *s, const struct hook *h, bool kprobe)
 {
+	if (h->signal == FEATURES_SET && marks_wanted(s))
+		return kprobe ? s->bpf->progs.set_entry_recorded_kprobe : s->bpf->progs.set_entry_recorded;
 	return *(struct bpf_program **)((char *)s->bpf + (kprobe ? h->kprobe : h->trampoline));
 }
 
@@ -134,11 +141,6 @@ static int fail(struct session *s, struct iovab_error *e, const char *what, int 
 	return error__set(e, IOVAB_EXIT_NO_BPF,
 			  "cannot %s: %s; --verbose shows what the kernel said", what,
 			  strerror(-err));
-}
-
-static bool marks_wanted(const struct session *s)
-{
-	return s->opts.want_marks && s->opts.tier >= IOVAB_TIER_SETS;
 }
 
 /* What nobody asked for has maps of the least size. */
