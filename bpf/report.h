@@ -17,6 +17,7 @@
 #define IOVAB_BPF_REPORT_H
 
 #include "mark.h"
+#include "runs.h"
 
 static const struct report empty_report = {
 	.pin_min_ns = ~0ULL,
@@ -99,6 +100,8 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 		count(&losses.pins_unowned);
 	if (tier >= IOVAB_TIER_SETS)
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
+	if (want_marks)
+		runs_begin(n, r);
 	report_owner(r);
 	report_caller(r);
 
@@ -330,6 +333,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->wild_marks = r->wild_marks;
 	__builtin_memcpy(e->lost_by, r->lost_pages, sizeof(e->lost_by));
 	e->lost_iova = r->iova + (r->lost_page << r->page_shift);
+	e->cpu_page_size = 1U << cpu_page_shift;
+	e->bitmap_offset = r->bitmap_addr & ((1ULL << cpu_page_shift) - 1);
 	bpf_ringbuf_submit(e, 0);
 }
 
@@ -341,6 +346,8 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 
 	if (w) {
 		mark_finish(s, r);
+		if (want_marks)
+			runs_end(n);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}
