@@ -17,6 +17,7 @@
 #define IOVAB_BPF_REPORT_H
 
 #include "mark.h"
+#include "runs.h"
 
 static const struct report empty_report = {
 	.pin_min_ns = ~0ULL,
@@ -100,6 +101,8 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 		count(&losses.pins_unowned);
 	if (began_at(r, IOVAB_TIER_SETS))
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
+	if (want_marks)
+		runs_begin(n, r);
 	report_owner(r);
 	report_caller(r);
 
@@ -328,8 +331,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->pin_ns = r->pin_sum_ns;
 	e->scan_skipped = r->scan_skipped;
 	e->dirty_pages = r->dirty_pages;
-	e->set_calls = s->set_calls;
-	e->marked_pages = s->marked_pages;
+	e->set_calls = at >= IOVAB_TIER_SETS ? s->set_calls : 0;
+	e->marked_pages = at >= IOVAB_TIER_SETS ? s->marked_pages : 0;
 	e->lost_pages = marks_lost(r);
 	e->overshoot_pages = r->overshoot_pages;
 	e->stray_bits = r->stray_bits;
@@ -337,6 +340,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->wild_marks = r->wild_marks;
 	__builtin_memcpy(e->lost_by, r->lost_pages, sizeof(e->lost_by));
 	e->lost_iova = r->iova + (r->lost_page << r->page_shift);
+	e->cpu_page_size = 1U << cpu_page_shift;
+	e->bitmap_offset = r->bitmap_addr & ((1ULL << cpu_page_shift) - 1);
 	bpf_ringbuf_submit(e, 0);
 }
 
@@ -350,6 +355,8 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 
 	if (w) {
 		mark_finish(s, r);
+		if (want_marks)
+			runs_end(n);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}

@@ -18,6 +18,12 @@ tests-built: $(suites_need)
 test-lab: all
 	$(Q)KERNELS='$(KERNELS)' tests/run lab $(ONLY)
 
+# What it takes to record marks: half an hour.
+.PHONY: bench-marks
+bench-marks:
+	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks cost
+	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks size
+
 # The same part of the lab's tests that make test has, with 1,000 attachments instead
 # of 10: an hour and more.
 .PHONY: test-reattach

@@ -25,6 +25,7 @@
 #include "budget.h"
 #include "clients.h"
 #include "cost.h"
+#include "drain.h"
 #include "identity.h"
 #include "iovab.skel.h"
 #include "programs.h"
@@ -44,6 +45,7 @@ struct known {
 struct collector {
 	struct session *session;
 	struct ring_buffer *ring;
+	struct drain *drain;			/* once attached, if the session wants marks; else NULL */
 	struct iovab_facts facts;
 	unsigned int turn;
 	__u64 secret;				/* of hide() */
@@ -102,6 +104,7 @@ void collector__free(struct collector *c)
 		return;
 	cost__free(c->cost);
 	ring_buffer__free(c->ring);
+	drain__free(c->drain);
 	free(c->keys);
 	free(c->values);
 	free(c->sources);
@@ -360,13 +363,29 @@ static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 	else
 		c->facts.losses.joined_late = 0;
 	c->facts.losses.events_dropped += c->events_dropped;
+	if (c->drain)
+		c->facts.losses.marks_dropped += drain__dropped(c->drain);
+}
+
+/* After the events: the marks of a report that has ended are in the ring before it is. */
+static int take_chunks(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
+{
+	if (!bpf->rodata->want_marks)
+		return 0;
+	if (!c->drain)
+		c->drain = drain__new(bpf_map__fd(bpf->maps.mark_ring),
+				      bpf_map__max_entries(bpf->maps.mark_ring));
+	if (!c->drain)
+		return error__set(e, IOVAB_EXIT_FAILURE, "cannot read the marks: %s", strerror(errno));
+	c->facts.chunks = drain__take(c->drain, &c->facts.n_chunks);
+	return 0;
 }
 
 static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
 {
 	int n = read_sources(c, bpf, e);
 
-	if (n < 0)
+	if (n < 0 || take_chunks(c, bpf, e))
 		return -1;
 	take_sources(c, bpf, n);
 	take_live(c, bpf);

@@ -28,7 +28,7 @@ struct measure {
 #define MEASURE_TIER \
 	{ "tier", 't', "TIER", "windows, density, sets or auto: what to measure, at what cost (density)", measure__set_tier }
 #define MEASURE_BUDGET(usual) \
-	{ "budget", 'B', "PERCENT", "of a CPU that the BPF programs may take, or off; above it a tier drops (" usual ")", measure__set_budget }
+	{ "budget", 'C', "PERCENT", "of a CPU that the BPF programs may take, or off; above it a tier drops (" usual ")", measure__set_budget }
 #define MEASURE_MAX_ROWS \
 	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", measure__set_max_rows }
 #define MEASURE_KPROBES \

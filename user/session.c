@@ -64,9 +64,16 @@ static bool hook_wanted(const struct session *s, const struct hook *h)
 	return s->opts.tier >= h->tier && h->generations & 1U << s->features.generation;
 }
 
+static bool marks_wanted(const struct session *s)
+{
+	return s->opts.want_marks && s->opts.tier >= IOVAB_TIER_SETS;
+}
+
 /* The program for one of the two ways. */
 static struct bpf_program *hook_program(const struct session *s, const struct hook *h, bool kprobe)
 {
+	if (h->signal == FEATURES_SET && marks_wanted(s))
+		return kprobe ? s->bpf->progs.set_entry_recorded_kprobe : s->bpf->progs.set_entry_recorded;
 	return *(struct bpf_program **)((char *)s->bpf + (kprobe ? h->kprobe : h->trampoline));
 }
 
@@ -146,6 +153,19 @@ static int fail(struct session *s, struct iovab_error *e, const char *what, int 
 			  strerror(-err));
 }
 
+/* What nobody asked for has maps of the least size. */
+static void size_rings(struct session *s)
+{
+	if (s->opts.ring_bytes)
+		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
+	if (!marks_wanted(s)) {
+		bpf_map__set_max_entries(s->bpf->maps.run_buffers, 1);
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, sysconf(_SC_PAGESIZE));
+	} else if (s->opts.mark_ring_bytes) {
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, s->opts.mark_ring_bytes);
+	}
+}
+
 static int load(struct session *s, struct iovab_error *e)
 {
 	size_t i;
@@ -160,14 +180,14 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
+	s->bpf->rodata->want_marks = marks_wanted(s);
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
 	if (s->opts.tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
+	size_rings(s);
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
-	if (s->opts.ring_bytes)
-		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
 					  hook_wanted(s, &hooks[i]));

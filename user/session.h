@@ -19,8 +19,10 @@ struct session_options {
 	enum iovab_tier tier;
 	__u64 budget_ppm;	/* parts of a CPU that the programs may take; 0: any */
 	bool want_events;	/* somebody will read the window events */
+	bool want_marks;	/* somebody will read the marks; tier sets only */
 	unsigned int max_sources;	/* 0: IOVAB_MAX_SOURCES, which is also the most */
 	unsigned int ring_bytes;	/* of the events; a power of two, 0: as usual */
+	unsigned int mark_ring_bytes;	/* of the marks, if they are wanted; likewise */
 	bool kprobes;		/* also where trampolines work */
 	bool verbose;		/* libbpf's own messages to stderr */
 };

@@ -19,6 +19,7 @@ enum kind {
 	KIND_TEXT,	/* @n bytes */
 	KIND_COUNTS64,	/* @n of them, packed */
 	KIND_COUNTS32,
+	KIND_BLOB,	/* a pointer, and a size_t behind it */
 	KIND_KEY,	/* KIND_U64, the table's primary key */
 };
 
@@ -46,6 +47,7 @@ struct column {
 #define U64_SINCE(v, type, field, name)	NUMBER(type, field, name, U64, 8, v)
 #define U32_SINCE(v, type, field, name)	NUMBER(type, field, name, U32, 4, v)
 #define U8_SINCE(v, type, field, name)	NUMBER(type, field, name, U8, 1, v)
+#define BLOB(type, field, name)		COLUMN(type, field, name, BLOB, sizeof(void *))
 #define TEXT(type, field, name)		COLUMN(type, field, name, TEXT, 1)
 #define COUNTS64(type, field, name)	COLUMN(type, field, name, COUNTS64, 8)
 #define COUNTS32(type, field, name)	COLUMN(type, field, name, COUNTS32, 4)
@@ -216,10 +218,13 @@ static const struct column report_columns[] = {
 	COUNTS64(report_record, report.lost_by, "lost_by"),
 	R64(lost_iova),
 	U8_SINCE(2, report_record, report.tier, "tier"),
+	U32_SINCE(2, report_record, report.cpu_page_size, "cpu_page_size"),
+	U32_SINCE(2, report_record, report.bitmap_offset, "bitmap_offset"),
 };
 
 _Static_assert(sizeof(struct iovab_report_event) ==
-	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8,
+	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8 +
+	       8 /* of the CPU and the bitmap */,
 	       "every field of a report has its column");
 
 static const struct column loss_columns[] = {
@@ -228,23 +233,42 @@ static const struct column loss_columns[] = {
 	U64(loss_record, value, "value"),
 };
 
+static const struct column marks_columns[] = {
+	U64(marks_record, moment, "moment"),
+	U32(marks_record, chunk.source_id, "source_id"),
+	U64(marks_record, chunk.report, "report"),
+	U64(marks_record, chunk.iova, "iova"),
+	U64(marks_record, chunk.length, "length"),
+	U64(marks_record, chunk.page_size, "page_size"),
+	U32(marks_record, chunk.cpu_page_size, "cpu_page_size"),
+	U32(marks_record, chunk.bitmap_offset, "bitmap_offset"),
+	U64(marks_record, chunk.marks, "marks"),
+	U64(marks_record, chunk.runs, "runs"),
+	BLOB(marks_record, chunk.data, "data"),
+};
+
+_Static_assert(offsetof(struct iovab_chunk_fact, size) ==
+	       offsetof(struct iovab_chunk_fact, data) + sizeof(void *), "as KIND_BLOB wants it");
+
 static const struct table {
 	const char *name;
 	const struct column *columns;
 	size_t n;
 	size_t record_size;
+	int since;
 } tables[] = {
-#define TABLE(name) \
+#define TABLE(name, since) \
 	{ #name, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), \
-	  sizeof(struct name##_record) }
-	[TABLE_MOMENT] = TABLE(moment),
-	[TABLE_SOURCE] = TABLE(source),
-	[TABLE_COUNTERS] = TABLE(counters),
-	[TABLE_ATTACHED] = TABLE(attached),
-	[TABLE_LIVE] = TABLE(live),
-	[TABLE_WINDOW] = TABLE(window),
-	[TABLE_REPORT] = TABLE(report),
-	[TABLE_LOSS] = TABLE(loss),
+	  sizeof(struct name##_record), since }
+	[TABLE_MOMENT] = TABLE(moment, 1),
+	[TABLE_SOURCE] = TABLE(source, 1),
+	[TABLE_COUNTERS] = TABLE(counters, 1),
+	[TABLE_ATTACHED] = TABLE(attached, 1),
+	[TABLE_LIVE] = TABLE(live, 1),
+	[TABLE_WINDOW] = TABLE(window, 1),
+	[TABLE_REPORT] = TABLE(report, 1),
+	[TABLE_LOSS] = TABLE(loss, 1),
+	[TABLE_MARKS] = TABLE(marks, 2),
 };
 
 const char *tables__name(enum table_id t)
@@ -257,6 +281,11 @@ size_t tables__record_size(enum table_id t)
 	return tables[t].record_size;
 }
 
+int tables__since(enum table_id t)
+{
+	return tables[t].since;
+}
+
 static const char *declared_type(enum kind kind)
 {
 	switch (kind) {
@@ -264,6 +293,7 @@ static const char *declared_type(enum kind kind)
 		return "TEXT NOT NULL";
 	case KIND_COUNTS64:
 	case KIND_COUNTS32:
+	case KIND_BLOB:
 		return "BLOB NOT NULL";
 	case KIND_KEY:
 		return "INTEGER PRIMARY KEY";
@@ -350,6 +380,9 @@ static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const
 	case KIND_COUNTS32:
 		return sqlite3_bind_blob(stmt, at, blob, (int)pack__u32(blob, field, c->n),
 					 SQLITE_TRANSIENT);
+	case KIND_BLOB:
+		return sqlite3_bind_blob64(stmt, at, ((void *const *)field)[0],
+					   ((const size_t *)field)[1], SQLITE_STATIC);
 	}
 	return SQLITE_MISUSE;
 }
@@ -395,6 +428,11 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 		return !unpack__u32(field, c->n, blob, size);
 	if (size && !blob)
 		return false;
+	if (c->kind == KIND_BLOB) {
+		((const void **)field)[0] = blob;
+		((size_t *)field)[1] = size;
+		return true;
+	}
 	/* a name may fill its field to the last byte */
 	if (size > c->n)
 		return false;

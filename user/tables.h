@@ -84,6 +84,11 @@ struct report_record {
 	struct iovab_report_event report;
 };
 
+struct marks_record {
+	__u64 moment;
+	struct iovab_chunk_fact chunk;	/* as it was read, its data belong to the select */
+};
+
 /* A loss that changed. */
 struct loss_record {
 	__u64 moment;
@@ -100,6 +105,7 @@ enum table_id {
 	TABLE_WINDOW,
 	TABLE_REPORT,
 	TABLE_LOSS,
+	TABLE_MARKS,
 	TABLES
 };
 
@@ -110,6 +116,9 @@ char *tables__create_sql(enum table_id t);
 char *tables__insert_sql(enum table_id t);
 /* All rows of a recording of format @version, in the order of their writing. */
 char *tables__select_sql(enum table_id t, int version);
+
+/* The first format that has the table; others have nothing to select from. */
+int tables__since(enum table_id t);
 
 /* Binds a record to the parameters of its insert. 0 or an error of sqlite. */
 int tables__bind(enum table_id t, sqlite3_stmt *insert, const void *record);

@@ -159,7 +159,7 @@ def storm_drops_a_tier_and_it_returns(case):
 @test
 def exporter_without_capabilities(case):
 	"""It has given up all rights when the tier returns, and needs none for that."""
-	exporter = Exporter(case, "--tier", "auto", "-B", "0.2")
+	exporter = Exporter(case, "--tier", "auto", "--budget", "0.2")
 	exporter.wait_attached()
 	storm = Storm(case, 2, *MARKS)
 	harness.wait_until(lambda: "measures at tier density" in exporter.err(), "a tier is dropped")

@@ -54,8 +54,8 @@ class Exporter(harness.Helper):
 
 	def __init__(self, case, *args, caps=CAPS, wrap=(), user=NOBODY):
 		need_exporter()
-		if "-B" not in args:
-			args = (*args, "-B", "off")	# under emulation everything takes too much
+		if "--budget" not in args:
+			args = (*args, "--budget", "off")	# under emulation everything takes too much
 		super().__init__(case, "exporter", [*wrap, "setpriv", "--reuid", user, "--regid", user,
 						    "--clear-groups", "--inh-caps=-all," + caps,
 						    "--ambient-caps=-all," + caps,
@@ -339,7 +339,7 @@ def real_prometheus(case):
 	if not shutil.which("prometheus"):
 		raise harness.Skip("prometheus is not installed")
 	# a budget that cannot be used up, for its metrics are asked for, too
-	exporter = Exporter(case, "-t", "sets", "-B", "10000")
+	exporter = Exporter(case, "-t", "sets", "--budget", "10000")
 	exporter.wait_attached()
 	prometheus = Prometheus(case)
 	harness.wait_until(prometheus.answers, "Prometheus scrapes")
