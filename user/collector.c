@@ -146,7 +146,8 @@ void collector__drain(struct collector *c)
 {
 	struct iovab_bpf *bpf = session__bpf(c->session);
 
-	if (!bpf || (!bpf->rodata->want_events && bpf->rodata->tier < IOVAB_TIER_SETS))
+	if (!bpf || (!bpf->rodata->want_events && !bpf->rodata->want_reports &&
+		     bpf->rodata->tier < IOVAB_TIER_SETS))
 		return;
 	if (!c->ring)
 		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);
