@@ -35,7 +35,9 @@ struct study_hot {
 
 struct study_row {
 	__u32 row_id;			/* as in struct iovab_row */
+	__u32 pid;
 	struct rounds rounds;
+	__u64 told;			/* reports of it in the facts at hand */
 	struct study_bin *bins;		/* study.n_bins of them; NULL: nothing was in any */
 	struct study_hot hot[STUDY_HOT];
 	size_t n_hot;

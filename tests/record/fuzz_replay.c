@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (i = 0; i < facts->n_reports; i++)
 			rounds__add(&rounds, &facts->reports[i], facts->tier);
 	}
-	rounds__finish(&rounds);
+	rounds__settle(&rounds);
 	rounds__free(&rounds);
 	model__free(m);
 	replay__close(r);
