@@ -128,6 +128,7 @@ static void drop_round(struct rounds *r, struct iovab_migration *m)
 
 	r->n--;
 	m->kept--;
+	m->first_gone |= !at;
 	memmove(&r->rounds[at], &r->rounds[at + 1], (r->n - at) * sizeof(*r->rounds));
 }
 
@@ -299,7 +300,7 @@ static enum rounds_trend trend_of(const struct iovab_migration *m)
  */
 static void judge(struct rounds *r, struct iovab_migration *m, size_t end)
 {
-	size_t begin = m->first + (m->kept == m->n), n = end > begin ? end - begin : 0, half;
+	size_t begin = m->first + !m->first_gone, n = end > begin ? end - begin : 0, half;
 	const struct iovab_round *judged;
 
 	if (n > ROUNDS_JUDGED)

@@ -71,6 +71,7 @@ enum iovab_verdict {
 struct iovab_migration {
 	size_t first, kept;		/* rounds that are there, of ... */
 	size_t n;			/* ... so many; 0: there is no migration */
+	bool first_gone;		/* its first round is not among them */
 	__u64 start_ns, end_ns;		/* of its first and its last report */
 
 	size_t judged;			/* rounds that the following is made from, the device running */

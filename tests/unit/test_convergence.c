@@ -256,16 +256,19 @@ static void few_rounds_tell_what_all_do(void **state)
 	struct rounds all = {}, last = { .keep_last = true };
 	struct iovab_migration *a, *b;
 	__u64 second = 10;
+	int i, stops = 0;
 	size_t from;
-	int i;
 
 	for (i = 0; i < 1000; i++) {
 		__u64 random = fixture__random();
 
 		n_events = from = 0;
 		second += random % 200 == 1 ? 600 : 1 + random % 3;
-		add_round(1, (double)second, (random % 64) * MIB, random % 16 == 2 ?
-			  IOVAB_PHASE_STOP_COPY : IOVAB_PHASE_PRECOPY);
+		if (!stops-- && random % 16 == 2)
+			stops = 1 + (int)(random / 16 % 20);
+		stops = stops < 0 ? 0 : stops;
+		add_round(1, (double)second, (random / 7 % 64) * MIB,
+			  stops ? IOVAB_PHASE_STOP_COPY : IOVAB_PHASE_PRECOPY);
 		take(&all, from, IOVAB_TIER_DENSITY);
 		take(&last, from, IOVAB_TIER_DENSITY);
 		assert_in_range(last.n, 1, 2 * ROUNDS_JUDGED);
@@ -434,6 +437,17 @@ static void every_view_names_it(void **state)
 	model__free(m);
 }
 
+static void a_lower_tier_has_no_migrations(void **state)
+{
+	struct model *m = model__new();
+	struct fixture f;
+
+	make_facts(&f, 8);
+	f.facts.tier = IOVAB_TIER_WINDOWS;
+	assert_int_equal(fixture__row(fixture__update(m, &f), "hot")->migration.n, 0);
+	model__free(m);
+}
+
 /* A migration that was named stays so while nothing is reported. */
 static void it_stays_while_nothing_comes(void **state)
 {
@@ -504,6 +518,7 @@ int main(void)
 		TEST(what_falls_together_converges),
 		TEST(one_unknown_makes_all_unknown),
 		TEST(every_view_names_it),
+		TEST(a_lower_tier_has_no_migrations),
 		TEST(it_stays_while_nothing_comes),
 		TEST(no_memory_claims_nothing),
 	};
