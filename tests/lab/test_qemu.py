@@ -32,7 +32,7 @@ TESTS, test, suite = harness.registry()
 MIB = 1 << 20
 PAGE = 4096
 MEMORY_MIB = 64
-LOST_MIB = 512		# its bitmap is of some pages
+LOST_MIB = 256		# its bitmap is of more than a page
 SECTIONS = 6		# of this machine and guest; check_sections looks
 SOURCE, TARGET = (0, 1), (2, 3)
 
@@ -136,8 +136,9 @@ def pair(case, iommufd, engines=None, **options):
 
 def differing(source, target, memory_mib=MEMORY_MIB):
 	"""The addresses of the pages of memory that are not the same."""
-	there, here = (vm.memory(0, memory_mib * MIB) for vm in (source, target))
-	return [at for at in range(0, len(there), PAGE) if there[at:at + PAGE] != here[at:at + PAGE]]
+	there, here = (memoryview(vm.memory(0, memory_mib * MIB)) for vm in (source, target))
+	return [at for piece in range(0, len(there), MIB) if there[piece:piece + MIB] != here[piece:piece + MIB]
+		for at in range(piece, piece + MIB, PAGE) if there[at:at + PAGE] != here[at:at + PAGE]]
 
 
 def check_sections(case, vm):
@@ -285,7 +286,8 @@ def cancel_retry_resume(case, iommufd):
 	"""One that cannot converge is named so; cancelled, tried again, and moved once more.
 
 	Its hot set, of one device, is dirty again by the time that the link has carried it.
-	With a link that is wide enough nothing is named.
+	With a link that is wide enough nothing is named.  And the oracle sees what is wrong: in
+	the last move not every write is logged, and pages differ on the other side.
 	"""
 	with pair(case, iommufd, HOT_AND_COLD) as vms:
 		account = Account()
@@ -308,7 +310,9 @@ def cancel_retry_resume(case, iommufd):
 		target.end()
 		before = top.lines()[-1]["time"]
 		target, retried = vms.move()
+		case.equal("pages that differ, the first ones", differing(source, target)[:5], [])
 		target.end()
+		harness.write(harness.engine(0, "fault_unlogged"), 5)
 		source.command("cont")
 		target, resumed = vms.move()
 		reports = cancelled + SECTIONS * sum(state["ram"]["dirty-sync-count"]
@@ -327,23 +331,10 @@ def cancel_retry_resume(case, iommufd):
 		# the state is set for the first time when the retried one stops the device
 		check_phases(case, rows, SECTIONS * (resumed["ram"]["dirty-sync-count"] - 1),
 			     [retried, resumed])
-		case.equal("pages that differ, the first ones", differing(source, target)[:5], [])
-
-
-@ways
-def writes_that_are_not_logged(case, iommufd):
-	"""The oracle sees it: a page whose write was not logged differs on the other side."""
-	engines = {0: {"fault_unlogged": 5, "area": f"{20 * MIB}:{2 * MIB}"}}
-	with pair(case, iommufd, engines) as vms:
-		account = Account()
-		top = harness.Top(case, "density")
-		target, state = vms.move(max_bandwidth=24 * MIB, downtime_limit=300)
-		check_rows(case, top, vms.source, account, state["ram"]["dirty-sync-count"] * SECTIONS)
-		differ = differing(vms.source, target)
-		unlogged = account.gone(0)["memory_unlogged"]
+		differ, unlogged = differing(source, target), account.gone(0)["memory_unlogged"]
 		case.check(0 < len(differ) <= unlogged,
 			   f"{len(differ)} pages differ, {unlogged} writes were not logged")
-		case.check(all(20 * MIB <= at < 22 * MIB for at in differ),
+		case.check(all(20 * MIB <= at < 20 * MIB + HOT_BYTES for at in differ),
 			   f"pages that differ: {[hex(at) for at in differ]}")
 
 
@@ -360,7 +351,7 @@ def lost_by_the_kernel(case, iommufd):
 	size = LOST_MIB * MIB - MIB
 	# each bitmap of some size in memory of its own, so that nothing else is locked with it
 	options = {"devices": (0,), "memory_mib": LOST_MIB,
-		   "environment": {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=8192"}}
+		   "environment": {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4096"}}
 	with pair(case, iommufd, **options) as vms:
 		account = Account((0,))
 		top = harness.Top(case, "sets")
