@@ -156,19 +156,36 @@ static void put_owner(struct flow *f, const struct iovab_row *row)
 		text__escape(text, sizeof(text), row->vm, sizeof(row->vm), f->charset);
 		flow__words(f, "VM %s,", text);
 	}
-	flow__words(f, "pid %u:", row->pid);
+	flow__words(f, "pid %u,", row->pid);
 }
 
-static void put_device(struct flow *f, const struct iovab_row *row)
+static void put_device(struct flow *f, const struct iovab_row *row, const char *behind)
 {
 	char name[COLUMNS_CELL_LEN], share[IOVAB_UNITS_LEN];
 
 	columns__find("device")->format(name, sizeof(name), row, COLUMNS_TOTAL, f->charset);
-	flow__words(f, "%s", name);
-	if (row->migration.share.state == IOVAB_VALUE_KNOWN)
-		flow__words(f, "(%s)", units__percent(share, sizeof(share), row->migration.share.v));
+	flow__words(f, "%s (%s)%s", name, units__ratio_percent(share, sizeof(share), row->migration.share),
+		    behind);
 }
 
+/* @first: the first row of the migration. */
+static void put_devices(struct flow *f, const struct iovab_snapshot *s, const struct iovab_row *first)
+{
+	const struct iovab_row *row, *last = NULL;
+
+	flow__words(f, "hindered by");
+	for (row = first; row < s->rows + s->n_rows; row++) {
+		if (!is_stuck(row) || !row->migration.hinders || !same_migration(first, row))
+			continue;
+		if (last)
+			put_device(f, last, ",");
+		last = row;
+	}
+	if (last)
+		put_device(f, last, ":");
+}
+
+/* What matters most comes first: on a screen it may be cut. */
 bool convergence__put_stuck(struct flow *f, const struct iovab_snapshot *s, size_t i)
 {
 	const struct iovab_row *row = &s->rows[i];
@@ -182,15 +199,11 @@ bool convergence__put_stuck(struct flow *f, const struct iovab_snapshot *s, size
 			return false;
 	flow__words(f, "DOES NOT CONVERGE:");
 	put_owner(f, row);
-	flow__words(f, "%s a round, not falling in %zu rounds;",
-		    bytes(late, row->migration.all_late_bytes), row->migration.judged);
-	flow__words(f, "needs more than %s, or %s of downtime; hindered by",
+	put_devices(f, s, row);
+	flow__words(f, "%s a round, not falling in %zu rounds; needs more than %s, or %s of downtime",
+		    bytes(late, row->migration.all_late_bytes), row->migration.judged,
 		    rate(need, row->migration.all_needed_per_s),
 		    length(round, row->migration.round_s, f->charset));
-	for (j = i; j < s->n_rows; j++)
-		if (is_stuck(&s->rows[j]) && same_migration(&s->rows[j], row) &&
-		    s->rows[j].migration.hinders)
-			put_device(f, &s->rows[j]);
 	return true;
 }
 

@@ -370,11 +370,11 @@ static void make_facts(struct fixture *f, int rounds)
 	int i;
 
 	fixture__init(f, IOVAB_TIER_DENSITY);
-	hot = fixture__source(f, 1, "hot");
 	cold = fixture__source(f, 2, "cold");
 	other = fixture__source(f, 3, "other");
-	cold->key.pid = hot->key.pid;
-	memcpy(cold->vm, hot->vm, sizeof(cold->vm));
+	hot = fixture__source(f, 1, "hot");
+	hot->key.pid = cold->key.pid;
+	memcpy(hot->vm, cold->vm, sizeof(hot->vm));
 	for (i = 0; i < rounds; i++) {
 		add_round(1, 70 + 2 * i, 12 * MIB, IOVAB_PHASE_PRECOPY);
 		add_round(2, 70.1 + 2 * i, MIB / 4, IOVAB_PHASE_PRECOPY);
@@ -462,7 +462,7 @@ static void it_stays_while_nothing_comes(void **state)
 	s = fixture__update(m, &f);
 	assert_int_equal(fixture__row(s, "hot")->migration.verdict, IOVAB_VERDICT_STUCK);
 	/* two reports were counted that nobody told of, not even a moment later */
-	f.sources[0].counters.reports += 2;
+	f.sources[2].counters.reports += 2;
 	fixture__pass(&f, SECOND_NS);
 	s = fixture__update(m, &f);
 	assert_int_equal(fixture__row(s, "hot")->migration.verdict, IOVAB_VERDICT_STUCK);
