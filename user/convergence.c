@@ -6,9 +6,6 @@
 /* So much of what is dirtied is the doing of those that are named. */
 #define NAMED		0.9
 
-/* As for a single device: what changed by less from one half of the rounds to the other is steady. */
-#define STEADY		1.25
-
 /* By owner, and in order of time. */
 static int compare_members(const void *a, const void *b)
 {
@@ -69,7 +66,7 @@ static enum iovab_verdict verdict_of(const struct convergence_member *members, s
 	if (unknown)
 		return IOVAB_VERDICT_UNKNOWN;
 	return sums->all_late_bytes.v > 0 &&
-	       sums->all_late_bytes.v * STEADY >= sums->all_early_bytes.v ?
+	       sums->all_late_bytes.v * ROUNDS_CHANGE >= sums->all_early_bytes.v ?
 	       IOVAB_VERDICT_STUCK : IOVAB_VERDICT_CONVERGES;
 }
 

@@ -10,9 +10,6 @@
 /* Ranges of a round that are told apart; a client has a few. */
 #define MAX_SEEN	4096
 
-/* What changed by less than this factor from one half of the rounds to the other is steady. */
-#define STEADY		1.25
-
 /* So many rounds does a user keep who lists none: those that are judged, the first one, stops. */
 #define LAST_KEPT	(2 * ROUNDS_JUDGED)
 
@@ -289,9 +286,9 @@ static enum rounds_trend trend_of(const struct iovab_migration *m)
 	if (m->early_bytes.state != IOVAB_VALUE_KNOWN || m->late_bytes.state != IOVAB_VALUE_KNOWN ||
 	    m->judged < ROUNDS_LEAST)
 		return ROUNDS_UNCLEAR;
-	if (m->late_bytes.v > m->early_bytes.v * STEADY)
+	if (m->late_bytes.v > m->early_bytes.v * ROUNDS_CHANGE)
 		return ROUNDS_RISING;
-	return m->late_bytes.v * STEADY < m->early_bytes.v ? ROUNDS_FALLING : ROUNDS_STEADY;
+	return m->late_bytes.v * ROUNDS_CHANGE < m->early_bytes.v ? ROUNDS_FALLING : ROUNDS_STEADY;
 }
 
 /*

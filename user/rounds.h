@@ -36,6 +36,8 @@
 #define ROUNDS_JUDGED		6
 /* ... and from so many at least. */
 #define ROUNDS_LEAST		4
+/* What changed by less than this factor from one half to the other is steady. */
+#define ROUNDS_CHANGE		1.25
 
 struct iovab_round {
 	__u64 start_ns, end_ns;		/* of its first and its last report; CLOCK_MONOTONIC */
