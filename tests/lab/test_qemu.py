@@ -281,6 +281,16 @@ def check_recording(case, path, syncs):
 		case.check(hindered in summary, f"{what}, at its end: {summary}")
 
 
+def check_not_named(case, told, old, syncs):
+	"""What came after the one of @old rounds is not named: each begins anew, and ends."""
+	for device, said in told.items():
+		rounds = [now["rounds"] for now in said]
+		case.check(max(rounds) <= max(old, *syncs), f"{device}: rounds {rounds}, {old} and then {syncs}")
+		case.check(not [now for now in said if now["rounds"] < old
+				and now.get("verdict") == "does-not-converge"], f"{device}: {said}")
+		case.equal(f"{device} at the end", (said[-1].get("verdict"), rounds[-1]), ("ended", syncs[-1]))
+
+
 @ways
 def cancel_retry_resume(case, iommufd):
 	"""One that cannot converge is named so; cancelled, tried again, and moved once more.
@@ -323,13 +333,8 @@ def cancel_retry_resume(case, iommufd):
 			   f"reports before the cancel: {cancelled}")
 		case.equal("reports in QEMU's trace", check_sections(case, source), reports)
 		rows = check_rows(case, top, source, account, reports)
-		for device, told in convergences(top.lines(), before).items():
-			fresh = [now for now in told if now["rounds"] <= 2 or now["verdict"] == "ended"]
-			case.check(fresh and "does-not-converge" not in [now.get("verdict") for now in told
-									 if now["rounds"] < cancelled // SECTIONS],
-				   f"{device}, when it could converge: {[now.get('verdict') for now in told]}")
-			case.equal(f"{device} at the end", (told[-1].get("verdict"), told[-1]["rounds"]),
-				   ("ended", resumed["ram"]["dirty-sync-count"]))
+		check_not_named(case, convergences(top.lines(), before), cancelled // SECTIONS,
+				[state["ram"]["dirty-sync-count"] for state in (retried, resumed)])
 		# the state is set for the first time when the retried one stops the device
 		check_phases(case, rows, SECTIONS * (resumed["ram"]["dirty-sync-count"] - 1),
 			     [retried, resumed])
