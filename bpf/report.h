@@ -57,6 +57,7 @@ static __always_inline void report_caller(struct report *r)
 	r->key.context = c->context;
 	r->key.hwpt = c->hwpt;
 	r->phase = c->phase;
+	r->logging = c->logging;
 	if (c->name_cut)
 		count(&losses.names_cut);
 	__builtin_memcpy(r->key.device, c->device, sizeof(r->key.device));
@@ -165,6 +166,7 @@ static __always_inline void report_identify(struct report *r, struct iovab_slot 
 		r->key.context = 0;
 		r->key.hwpt = 0;
 		r->phase = IOVAB_PHASE_UNKNOWN;
+		r->logging = 0;
 		__builtin_memset(r->key.device, 0, sizeof(r->key.device));
 		__builtin_memset(r->driver, 0, sizeof(r->driver));
 		__builtin_memset(r->vfio, 0, sizeof(r->vfio));
@@ -315,7 +317,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->page_size = 1ULL << r->page_shift;
 	e->error = r->failed;
 	e->phase = r->phase;
-	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	e->pad = 0;
+	e->logging = r->logging;
 	e->windows = r->windows;
 	e->windows_clean = r->windows_clean;
 	e->repins = r->repins;
@@ -367,7 +370,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		count(&losses.sources_full);
 	}
 	/* one in trouble is told singly, whoever reads */
-	if (want_events || marks_lost(r) || r->stray_bits)
+	if (want_events || want_reports || marks_lost(r) || r->stray_bits)
 		report_announce(r, s, src, now);
 	report_forget(r);
 	slot_release(n);

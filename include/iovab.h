@@ -318,7 +318,8 @@ struct iovab_report_event {
 	__u64 page_size;
 	__u32 error;		/* errno that came out of alloc, a pin or for_each; 0: none */
 	__u8 phase;		/* enum iovab_phase */
-	__u8 pad[3];
+	__u8 pad;
+	__u16 logging;		/* differs from one start of the device's logging to the next; 0: unknown */
 	__u64 windows;
 	__u64 windows_clean;
 	__u64 repins;

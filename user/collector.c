@@ -35,6 +35,9 @@
 /* Each collection asks one owner in so many whether its pid still is the same process. */
 #define RECHECK_EVERY	16
 
+/* So many events of a kind are kept for an interval: 60 to 90 MB of them. */
+#define MAX_EVENTS	(1U << 18)
+
 /* What is remembered of a source between collections. */
 struct known {
 	__u32 id;
@@ -126,18 +129,24 @@ void collector__free(struct collector *c)
 	free(c);
 }
 
+/* Makes room for one event more; where intervals are long there is an end to it. */
+static bool make_room(void *events, size_t n, size_t *max, size_t size)
+{
+	return n < MAX_EVENTS && array__grow(events, n, max, size);
+}
+
 static int take_event(void *ctx, void *data, size_t size)
 {
 	struct collector *c = ctx;
 	__u32 kind = *(const __u32 *)data;
 
 	if (kind == IOVAB_EVENT_WINDOW && size >= sizeof(*c->windows)) {
-		if (array__grow(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
+		if (make_room(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
 			memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
 		else
 			c->events_dropped++;
 	} else if (kind == IOVAB_EVENT_REPORT && size >= sizeof(*c->reports)) {
-		if (array__grow(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
+		if (make_room(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
 			memcpy(&c->reports[c->n_reports++], data, sizeof(*c->reports));
 		else
 			c->events_dropped++;
@@ -149,7 +158,8 @@ void collector__drain(struct collector *c)
 {
 	struct iovab_bpf *bpf = session__bpf(c->session);
 
-	if (!bpf || (!bpf->rodata->want_events && bpf->rodata->tier < IOVAB_TIER_SETS))
+	if (!bpf || (!bpf->rodata->want_events && !bpf->rodata->want_reports &&
+		     bpf->rodata->tier < IOVAB_TIER_SETS))
 		return;
 	if (!c->ring)
 		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);

@@ -172,6 +172,7 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
 	s->bpf->rodata->want_marks = marks_wanted(s);
+	s->bpf->rodata->want_reports = s->opts.want_reports;
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
 	if (s->opts.tier < IOVAB_TIER_SETS)
