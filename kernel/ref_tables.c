@@ -12,6 +12,7 @@
  * it are pinned as far as they go.
  */
 #include <linux/err.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -55,7 +56,7 @@ static int pin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last,
 {
 	const struct iovab_table *table = &bitmap->tables[i];
 	u8 **pages = bitmap->nears[i].pages;
-	u64 page = first, at;
+	u64 page = first, at, start_ns;
 	long got;
 
 	while (page <= last) {
@@ -65,12 +66,14 @@ static int pin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last,
 			continue;
 		}
 		got = -EFAULT;
+		start_ns = trace_iovab_ref_pin_enabled() ? ktime_get_ns() : 0;
 		if (current->mm == bitmap->mm)
 			got = ref_pages__pin(bitmap->address + (page << PAGE_SHIFT),
 					     stretch(pages, at, last - table->first_page, false),
 					     pages + at);
 		trace_iovab_ref_pin(bitmap, first_iova(bitmap, table, page),
-				    last_iova(bitmap, got > 0 ? page + got - 1 : page), got);
+				    last_iova(bitmap, got > 0 ? page + got - 1 : page), got,
+				    start_ns ? ktime_get_ns() - start_ns : 0, pages + at);
 		if (got > 0)
 			page += got;
 		else if (page > need_last)
@@ -95,7 +98,8 @@ static void unpin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last)
 		count = stretch(pages, at, last - table->first_page, true);
 		if (count) {
 			trace_iovab_ref_unpin(bitmap, first_iova(bitmap, table, page),
-					      last_iova(bitmap, page + count - 1), count);
+					      last_iova(bitmap, page + count - 1), count,
+					      pages + at);
 			ref_pages__unpin(pages + at, count);
 			page += count;
 		} else {
