@@ -58,7 +58,8 @@
  *     returned an error, which then sticks: nothing is lost in silence;
  *   - nothing is written outside of the bits of the report's range;
  *   - no page is in two windows; no page is pinned twice at a time;
- *   - near is always a table that is kept, and a page address that is not NULL is pinned;
+ *   - near is always a table that is kept, and a page address that is not NULL is pinned,
+ *     in the stretch of the table that has come into use (struct ref_near);
  *   - index and IOVA are exact inverses (iovab_policy.h), and ranges end at their
  *     last byte: nothing overflows, at 2^64 and with pages of 2^63 bytes, too.
  *
@@ -313,9 +314,10 @@ struct iovab_bitmap *iovab_bitmap_alloc(unsigned long iova, size_t length, unsig
 	if (!is_user_memory(&layout, data))
 		return ERR_PTR(-EFAULT);
 
-	bitmap = kzalloc(sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
+	bitmap = kmalloc(sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
 		return ERR_PTR(-ENOMEM);
+	memset(bitmap, 0, offsetof(struct iovab_bitmap, tables));
 	bitmap->layout = layout;
 	bitmap->policy = iovab_policy__of(policy);
 	bitmap->address = address & PAGE_MASK;

@@ -85,6 +85,8 @@ static inline bool IS_ERR_OR_NULL(const void *ptr)
 void *kcalloc(size_t count, size_t size, gfp_t gfp);
 void kfree(const void *ptr);
 
+void *kmalloc(size_t size, gfp_t gfp);
+
 static inline void *kzalloc(size_t size, gfp_t gfp)
 {
 	return kcalloc(1, size, gfp);
