@@ -57,6 +57,7 @@ static __always_inline void report_caller(struct report *r)
 	r->key.context = c->context;
 	r->key.hwpt = c->hwpt;
 	r->phase = c->phase;
+	r->logging = c->logging;
 	if (c->name_cut)
 		count(&losses.names_cut);
 	__builtin_memcpy(r->key.device, c->device, sizeof(r->key.device));
@@ -64,8 +65,11 @@ static __always_inline void report_caller(struct report *r)
 	__builtin_memcpy(r->vfio, c->vfio, sizeof(r->vfio));
 }
 
-/* Claims a slot for an object (@key stands for it) that is new, and takes down what it says of itself. */
-static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u64 now)
+/*
+ * Claims a slot for an object (@key stands for it) that is new, and takes down whose it
+ * is; its range is left to do.
+ */
+static __always_inline int report_claim(__u64 key, __u64 now)
 {
 	int n = slot_find(key);
 	struct iovab_slot *s;
@@ -90,21 +94,11 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	r = report_at(n);
 	if (!r)
 		return -1;
-	r->iova = BPF_CORE_READ(obj, iova);
-	r->length = BPF_CORE_READ(obj, length);
-	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
-	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
 	r->serial = __sync_fetch_and_add(&last_serial, 1);
 	r->tier_word = tier_word;
-	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
-	if (bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY))
-		count(&losses.pins_unowned);
 	if (began_at(r, IOVAB_TIER_SETS))
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
-	if (want_marks)
-		runs_begin(n, r);
 	report_owner(r);
-	report_caller(r);
 
 	s = slot_at(n);
 	s->next = IOVAB_NO_SERIES;
@@ -121,6 +115,31 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	s->source_id = 0;
 	s->pages_now = 0;
 	s->start_ns = now;
+	return n;
+}
+
+/* The report of a new object of the kernel's, which says what its range is. */
+static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u64 now)
+{
+	int n = report_claim(key, now);
+	__u32 number = n;
+	struct report *r;
+
+	if (n < 0)
+		return n;
+	r = report_at(n);
+	if (!r)
+		return -1;
+	r->iova = BPF_CORE_READ(obj, iova);
+	r->length = BPF_CORE_READ(obj, length);
+	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
+	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
+	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
+	if (bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY))
+		count(&losses.pins_unowned);
+	if (want_marks)
+		runs_begin(n, r);
+	report_caller(r);
 	return n;
 }
 
@@ -166,6 +185,7 @@ static __always_inline void report_identify(struct report *r, struct iovab_slot 
 		r->key.context = 0;
 		r->key.hwpt = 0;
 		r->phase = IOVAB_PHASE_UNKNOWN;
+		r->logging = 0;
 		__builtin_memset(r->key.device, 0, sizeof(r->key.device));
 		__builtin_memset(r->driver, 0, sizeof(r->driver));
 		__builtin_memset(r->vfio, 0, sizeof(r->vfio));
@@ -322,7 +342,7 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->error = r->failed;
 	e->phase = r->phase;
 	e->tier = at;
-	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	e->logging = r->logging;
 	e->windows = r->windows;
 	e->windows_clean = r->windows_clean;
 	e->repins = r->repins;
@@ -378,7 +398,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		count(&losses.sources_full);
 	}
 	/* one in trouble is told singly, whoever reads */
-	if (want_events || marks_lost(r) || r->stray_bits)
+	if (want_events || want_reports || marks_lost(r) || r->stray_bits)
 		report_announce(r, s, src, at, now);
 	report_forget(r);
 	if (w) {

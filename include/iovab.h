@@ -334,7 +334,7 @@ struct iovab_report_event {
 	__u32 error;		/* errno that came out of alloc, a pin or for_each; 0: none */
 	__u8 phase;		/* enum iovab_phase */
 	__u8 tier;		/* enum iovab_tier: what it was measured at; 0: as all are */
-	__u8 pad[2];
+	__u16 logging;		/* differs from one start of the device's logging to the next; 0: unknown */
 	__u64 windows;
 	__u64 windows_clean;
 	__u64 repins;
@@ -384,6 +384,13 @@ struct iovab_runs {
 	__u32 last;		/* 1: the report has no more */
 	__u64 word[IOVAB_RUN_WORDS];
 };
+
+/* The tier that a report was measured at, if @tier was asked for. */
+static inline __attribute__((always_inline)) enum iovab_tier
+iovab_report_tier(const struct iovab_report_event *e, enum iovab_tier tier)
+{
+	return e->tier && e->tier < tier ? (enum iovab_tier)e->tier : tier;
+}
 
 /* floor(log2(@v)), 0 for 0, in five steps: BPF has no instruction for it. */
 static inline __attribute__((always_inline)) __u32 iovab_log2(__u64 v)

@@ -15,7 +15,7 @@ $(RECORD_BUILD)/make_recording: $(RECORD_BUILD)/make_recording.o $(RECORD_BUILD)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(lib_libs) -lm -o $@
 
 # Where clang has no libFuzzer the test says that it is skipped
-record_fuzzed := array error pack chunk policy follow hot tables untrusted replay model rows figures hist heat names text units rounds
+record_fuzzed := array error pack chunk policy follow hot tables untrusted replay model rows figures hist heat names text units rounds convergence
 $(RECORD_BUILD)/fuzz_replay: tests/record/fuzz_replay.c $(record_fuzzed:%=user/%.c)
 	$(say) CLANG $@
 	@mkdir -p $(@D)

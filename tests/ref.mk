@@ -11,7 +11,7 @@ BUILD ?= build
 REF_BUILD := $(BUILD)/tests/ref
 
 # every kernel header that the sources include; each is the shim
-ref_headers := linux/compiler.h linux/err.h linux/log2.h linux/minmax.h linux/mm.h linux/mm_types.h linux/module.h \
+ref_headers := linux/compiler.h linux/err.h linux/ktime.h linux/log2.h linux/minmax.h linux/mm.h linux/mm_types.h linux/module.h \
 	       linux/sched.h linux/sched/mm.h linux/sched/signal.h linux/slab.h linux/string.h \
 	       linux/tracepoint.h linux/uaccess.h trace/define_trace.h
 ref_shims := $(ref_headers:%=$(REF_BUILD)/shim/%)

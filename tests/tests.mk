@@ -2,6 +2,7 @@
 # The tests. `make test` (top Makefile) runs tests/run, which runs the suites.
 #
 #	make test-lab [KERNELS='stock ...'] [ONLY='word ...']	the lab's tests alone
+#	make test-kasan		the reference's, on a kernel that watches itself
 
 -include tests/unit.mk
 -include tests/ref.mk
@@ -23,6 +24,12 @@ test-lab: all
 bench-marks:
 	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks cost
 	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks size
+
+# The reference's tests on a kernel with KASAN, lockdep and kmemleak. Nothing else wants
+# that kernel: the first time it is built, which takes a while.
+.PHONY: test-kasan
+test-kasan: all
+	$(Q)KERNELS=kasan tests/run lab kasan
 
 # The same part of the lab's tests that make test has, with 1,000 attachments instead
 # of 10: an hour and more.

@@ -29,11 +29,15 @@
 #include "identity.h"
 #include "iovab.skel.h"
 #include "programs.h"
+#include "reference.h"
 
 #define LINGER_NS	(60 * 1000000000ULL)
 
 /* Each collection asks one owner in so many whether its pid still is the same process. */
 #define RECHECK_EVERY	16
+
+/* So many events of a kind are kept for an interval: 60 to 90 MB of them. */
+#define MAX_EVENTS	(1U << 18)
 
 /* What is remembered of a source between collections. */
 struct known {
@@ -116,18 +120,24 @@ void collector__free(struct collector *c)
 	free(c);
 }
 
+/* Makes room for one event more; where intervals are long there is an end to it. */
+static bool make_room(void *events, size_t n, size_t *max, size_t size)
+{
+	return n < MAX_EVENTS && array__grow(events, n, max, size);
+}
+
 static int take_event(void *ctx, void *data, size_t size)
 {
 	struct collector *c = ctx;
 	__u32 kind = *(const __u32 *)data;
 
 	if (kind == IOVAB_EVENT_WINDOW && size >= sizeof(*c->windows)) {
-		if (array__grow(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
+		if (make_room(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
 			memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
 		else
 			c->events_dropped++;
 	} else if (kind == IOVAB_EVENT_REPORT && size >= sizeof(*c->reports)) {
-		if (array__grow(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
+		if (make_room(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
 			memcpy(&c->reports[c->n_reports++], data, sizeof(*c->reports));
 		else
 			c->events_dropped++;
@@ -139,7 +149,8 @@ void collector__drain(struct collector *c)
 {
 	struct iovab_bpf *bpf = session__bpf(c->session);
 
-	if (!bpf || (!bpf->rodata->want_events && bpf->rodata->tier < IOVAB_TIER_SETS))
+	if (!bpf || (!bpf->rodata->want_events && !bpf->rodata->want_reports &&
+		     bpf->rodata->tier < IOVAB_TIER_SETS))
 		return;
 	if (!c->ring)
 		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);
@@ -326,21 +337,34 @@ static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
 	c->facts.n_sources = out;
 }
 
-static void take_live(struct collector *c, struct iovab_bpf *bpf)
+/* Those of @n slots that are taken. */
+static void take_slots(struct collector *c, const volatile struct iovab_slot *s, size_t n)
 {
-	const volatile typeof(bpf->bss->slots[0]) *s = bpf->bss->slots;
-	size_t i, n = 0;
+	size_t i;
 
-	for (i = 0; bpf->bss->reports_in_flight && i < IOVAB_MAX_REPORTS; i++) {
+	for (i = 0; i < n && c->facts.n_live < IOVAB_MAX_REPORTS; i++) {
+		struct iovab_live_fact *live = &c->live[c->facts.n_live];
+
 		if (!s[i].key || !s[i].start_ns)
 			continue;
-		c->live[n].source_id = s[i].source_id;
-		c->live[n].pages_pinned = s[i].pages_now;
-		c->live[n].start_ns = s[i].start_ns;
-		n++;
+		live->source_id = s[i].source_id;
+		live->pages_pinned = s[i].pages_now;
+		live->start_ns = s[i].start_ns;
+		c->facts.n_live++;
 	}
+}
+
+static void take_live(struct collector *c, struct iovab_bpf *bpf)
+{
+	const volatile struct iovab_slot *slots;
+	size_t n;
+
 	c->facts.live = c->live;
-	c->facts.n_live = n;
+	c->facts.n_live = 0;
+	if (bpf->bss->reports_in_flight)
+		take_slots(c, bpf->bss->slots, IOVAB_MAX_REPORTS);
+	slots = reference__slots(session__reference(c->session), &n);
+	take_slots(c, slots, n);
 }
 
 /* Runs of our programs that the kernel skipped. */
@@ -350,12 +374,14 @@ static __u64 runs_skipped(const struct collector *c, const struct iovab_bpf *bpf
 
 	programs__add(bpf->obj, &sum);
 	clients__add_programs(session__clients(c->session), &sum);
+	reference__add_programs(session__reference(c->session), &sum);
 	return sum.recursion_missed;
 }
 
 static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 {
 	memcpy(&c->facts.losses, &bpf->bss->losses, sizeof(c->facts.losses));
+	reference__add_losses(session__reference(c->session), &c->facts.losses);
 	c->facts.losses.recursion_missed = runs_skipped(c, bpf);
 	/* the programs count every free of a report that has no slot, for whatever reason */
 	if (c->facts.losses.joined_late > c->facts.losses.slots_full)
@@ -416,8 +442,7 @@ const struct iovab_facts *collector__collect(struct collector *c, struct iovab_e
 	f->cost.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	f->tier = session__tier(c->session);
 	f->state = attached ? IOVAB_STATE_ATTACHED : IOVAB_STATE_WAITING;
-	f->generation = attached ?
-		features__describe(session__features(c->session)->generation) : NULL;
+	f->generation = attached ? session__describe(c->session) : NULL;
 	if (attached && collect_attached(c, session__bpf(c->session), e))
 		return NULL;
 	return f;

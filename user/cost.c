@@ -9,6 +9,7 @@
 
 #include "iovab.skel.h"
 #include "programs.h"
+#include "reference.h"
 
 #define COST_EVERY_NS	(8 * 1000000000ULL)
 /* It times them until there was a mark, and not longer than that. */
@@ -76,14 +77,12 @@ void cost__free(struct cost *c)
 
 /* --- what was counted --- */
 
-typedef struct iovab_bpf__bss bss_t;
-
 /*
  * The marks of a report under way. They are in several fields, which its programs
  * change meanwhile; what they were settled to must be the same before and after.
  * 0 if that cannot be had: the next sample will.
  */
-static __u64 marks_under_way(const volatile typeof(((bss_t *)0)->slots[0]) *slot)
+static __u64 marks_under_way(const volatile struct iovab_slot *slot)
 {
 	int i;
 
@@ -100,13 +99,12 @@ static __u64 marks_under_way(const volatile typeof(((bss_t *)0)->slots[0]) *slot
 	return 0;
 }
 
-static void count_under_way(struct cost *c, const bss_t *bss, struct counted *now)
+static void count_slots(struct cost *c, const volatile struct iovab_slot *s, size_t n,
+			struct counted *now)
 {
-	const volatile typeof(bss->slots[0]) *s = bss->slots;
 	size_t i;
 
-	c->oldest_start_ns = 0;
-	for (i = 0; bss->reports_in_flight && i < IOVAB_MAX_REPORTS; i++) {
+	for (i = 0; i < n; i++) {
 		__u64 start = s[i].start_ns;
 
 		if (!s[i].key || !start)
@@ -115,6 +113,18 @@ static void count_under_way(struct cost *c, const bss_t *bss, struct counted *no
 			c->oldest_start_ns = start;
 		now->marks += marks_under_way(&s[i]);
 	}
+}
+
+static void count_under_way(struct cost *c, const struct iovab_bpf *bpf, struct counted *now)
+{
+	const volatile struct iovab_slot *slots;
+	size_t n;
+
+	c->oldest_start_ns = 0;
+	if (bpf->bss->reports_in_flight)
+		count_slots(c, bpf->bss->slots, IOVAB_MAX_REPORTS, now);
+	slots = reference__slots(session__reference(c->session), &n);
+	count_slots(c, slots, n, now);
 }
 
 /* False: the kernel does not tell. */
@@ -130,7 +140,7 @@ static bool count(struct cost *c, struct iovab_bpf *bpf, struct counted *now)
 		now->runs += c->cpus[i].runs;
 		now->marks += c->cpus[i].marks;
 	}
-	count_under_way(c, bpf->bss, now);
+	count_under_way(c, bpf, now);
 	/* a report that ended between the two reads is in neither: the next sample has it */
 	if (now->marks < c->last.marks)
 		now->marks = c->last.marks;
@@ -174,6 +184,7 @@ static void ask_price(struct cost *c, const struct iovab_bpf *bpf, const struct 
 	if (c->stats_fd < 0 && (!marks || !old || c->price_refused))
 		return;
 	programs__add(bpf->obj, &sum);
+	reference__add_programs(session__reference(c->session), &sum);
 	if (c->stats_fd >= 0)
 		end_asking(c, &sum, now->time_ns);
 	else

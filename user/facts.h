@@ -88,7 +88,7 @@ struct iovab_facts {
 	const struct iovab_live_fact *live;
 	size_t n_live;
 	/*
-	 * What ended since the last facts, in order, if the session wants events. In the
+	 * What ended since the last facts, in order, if the session wants events, or reports. In the
 	 * tier sets reports that lost marks or overwrote memory are always among them.
 	 */
 	const struct iovab_window_event *windows;

@@ -21,6 +21,8 @@
 /* What the facility's module was called: the only one that ever had it. */
 #define MODULE		"vfio"
 
+#define REFERENCE	"iovab_ref"
+
 /*
  * Why each is needed: BPF loads the programs and maps; PERFMON lets them read
  * kernel memory and attach; SYS_ADMIN lets libbpf go through the BTF of the
@@ -100,15 +102,27 @@ bool features__module_loaded(void)
 	return !access("/sys/module/" MODULE, F_OK);
 }
 
+bool features__reference_loaded(void)
+{
+	return !access("/sys/module/" REFERENCE, F_OK);
+}
+
 /* The clients' modules that are loaded: bits. */
 static unsigned int client_modules(void)
 {
-	static const char *const folders[] = { "/sys/module/vfio", "/sys/module/iommufd" };
+	static const char *const folders[] = { "/sys/module/vfio", "/sys/module/iommufd",
+					       "/sys/module/" REFERENCE };
 	unsigned int i, bits = 0;
 
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		bits |= !access(folders[i], F_OK) << i;
 	return bits;
+}
+
+static void find_modules(struct features *f)
+{
+	f->client_modules = client_modules();
+	f->reference = features__reference_loaded();
 }
 
 bool features__client_came(const struct features *f)
@@ -322,7 +336,7 @@ void features__find_symbols(struct features *f)
 	FILE *file = fopen("/proc/kallsyms", "re");
 
 	/* first: one that comes meanwhile may be missed now, and is seen to have come */
-	f->client_modules = client_modules();
+	find_modules(f);
 	while (file && fgets(line, sizeof(line), file)) {
 		const char *name = cut_symbol(line);
 
@@ -352,7 +366,6 @@ static bool look_into(struct features *f, const struct btf *btf, const struct bt
 	f->generation = f->index_bytes ? find_generation(btf) : IOVAB_GENERATION_UNKNOWN;
 	find_hooks(f, btf, vmlinux);
 	evade_preemption(f);
-	features__find_symbols(f);
 	return true;
 }
 
@@ -397,8 +410,12 @@ int features__probe(struct features *f, struct iovab_error *e)
 		look_into_modules(f, vmlinux);
 	btf__free(vmlinux);
 
+	if (f->present)
+		features__find_symbols(f);
+	else
+		find_modules(f);
 	f->expected = !f->present && module_may_come();
-	if (!f->present && !f->expected)
+	if (!f->present && !f->expected && !f->reference)
 		return error__set(e, IOVAB_EXIT_NO_FACILITY,
 				  "this kernel has no iova_bitmap: no VFIO driver or IOMMU can report dirty pages; it needs CONFIG_VFIO (6.1 to 6.6) or CONFIG_IOMMUFD (6.7 and later)");
 	if (f->present && f->generation == IOVAB_GENERATION_UNKNOWN)

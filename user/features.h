@@ -48,6 +48,7 @@ struct features {
 	__u32 index_bytes;		/* of user bitmap that an index counts */
 	struct features_hook hooks[FEATURES_SIGNALS];
 	bool vfio, iommufd;		/* the clients that are there */
+	bool reference;			/* and the reference implementation */
 	/*
 	 * What each hands to for_each: kernel addresses. 0 where the client is not there,
 	 * and where addresses are hidden from us (kptr_restrict, without CAP_SYSLOG).
@@ -67,7 +68,8 @@ int features__check_access(struct iovab_error *e);
 
 /*
  * Looks for the facility. -1 with @e set if it is not there and will not come
- * (no kernel module that could bring it), or is of a kind that we do not know.
+ * (no kernel module that could bring it) and the reference is not there either, or if
+ * it is of a kind that we do not know.
  */
 int features__probe(struct features *f, struct iovab_error *e);
 
@@ -77,11 +79,14 @@ int features__probe(struct features *f, struct iovab_error *e);
  */
 void features__find_symbols(struct features *f);
 
-/* True if a client's module was loaded since they were looked up. Cheap. */
+/* True if a client's module, or the reference's, was loaded since they were looked up. Cheap. */
 bool features__client_came(const struct features *f);
 
 /* True once the module that may bring the facility is loaded. Cheap. */
 bool features__module_loaded(void);
+
+/* True if the reference implementation's module is loaded. Cheap. */
+bool features__reference_loaded(void);
 
 /* From now on kprobes wherever a function is there; @why: a reason that lives on. */
 void features__use_kprobes(struct features *f, const char *why);

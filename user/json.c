@@ -318,6 +318,45 @@ static void put_range(struct json_text *t, const struct iovab_row *row)
 	integer(t, "page_size", row->page_size);
 }
 
+static void put_or_note(struct json_text *t, const char *key, struct iovab_ratio r,
+			struct unknown *u)
+{
+	put_ratio(t, key, r);
+	if (r.state == IOVAB_VALUE_UNKNOWN)
+		note_unknown(u, key);
+}
+
+static void put_convergence(struct json_text *t, const char *key, const struct iovab_migration *m)
+{
+	const char *verdict = rounds__verdict_name(m->verdict);
+	bool hinders = m->verdict == IOVAB_VERDICT_STUCK && m->hinders;
+	struct unknown u = { .n = 0 };
+
+	open(t, key, '{');
+	if (verdict)
+		word(t, "verdict", verdict);
+	else if (m->verdict == IOVAB_VERDICT_UNKNOWN)
+		note_unknown(&u, "verdict");
+	json_text__bool(t, "hinders", hinders);
+	integer(t, "rounds", m->n);
+	integer(t, "rounds_judged", m->judged);
+	integer(t, "rounds_stuck", m->stuck_rounds);
+	word(t, "trend", rounds__trend_name(m->trend));
+	put_or_note(t, "early_bytes", m->early_bytes, &u);
+	put_or_note(t, "late_bytes", m->late_bytes, &u);
+	put_or_note(t, "early_bytes_per_s", m->early_per_s, &u);
+	put_or_note(t, "late_bytes_per_s", m->late_per_s, &u);
+	put_or_note(t, "needed_bytes_per_s", m->needed_per_s, &u);
+	put_ratio(t, "needed_when_stuck_bytes_per_s", m->stuck_per_s);
+	put_ratio(t, "round_s", m->round_s);
+	put_ratio(t, "share", m->share);
+	integer(t, "devices", m->devices);
+	put_or_note(t, "all_late_bytes", m->all_late_bytes, &u);
+	put_or_note(t, "all_needed_bytes_per_s", m->all_needed_per_s, &u);
+	put_unknown(t, &u);
+	close(t, '}');
+}
+
 static void put_now(struct json_text *t, const struct iovab_row *row)
 {
 	if (model__phase_name(row->phase))
@@ -327,7 +366,7 @@ static void put_now(struct json_text *t, const struct iovab_row *row)
 	if (row->reports_in_flight)
 		real(t, "oldest_report_s", (double)row->oldest_in_flight_ns / 1e9);
 	if (row->stale)
-		json_text__true(t, "stale");
+		json_text__bool(t, "stale", true);
 }
 
 static void put_line(struct json_text *t, const struct common *c, const struct iovab_row *row)
@@ -339,6 +378,8 @@ static void put_line(struct json_text *t, const struct common *c, const struct i
 	if (row->has_interval)
 		put_scope(t, "interval", &row->interval, c->s->tier);
 	put_now(t, row);
+	if (row->migration.n)
+		put_convergence(t, "convergence", &row->migration);
 	json_text__raw(t, NULL, c->after.text, c->after.len);
 }
 
@@ -399,7 +440,7 @@ static void put_budget(struct json_text *t, const struct iovab_snapshot *s)
 	word(t, "tier_now", model__tier_name(model__tier_now(s)));
 	integer(t, "drops", s->budget.drops);
 	if (s->budget.over)
-		json_text__true(t, "over");
+		json_text__bool(t, "over", true);
 	close(t, '}');
 }
 
@@ -465,6 +506,20 @@ json_t *json__row(const struct iovab_snapshot *s, const struct iovab_row *row)
 	if (!line.failed && !c.before.failed && !c.after.failed)
 		o = json_loadb(line.text, line.len, JSON_ALLOW_NUL, NULL);
 	end_lines(&c, &line);
+	return o;
+}
+
+json_t *json__convergence(const struct iovab_migration *m, int *err)
+{
+	struct json_text t = {};
+	json_t *o = NULL;
+
+	put_convergence(&t, NULL, m);
+	if (!t.failed)
+		o = json_loadb(t.text, t.len, 0, NULL);
+	if (!o)
+		*err = -ENOMEM;
+	free(t.text);
 	return o;
 }
 

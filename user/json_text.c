@@ -112,9 +112,11 @@ void json_text__real(struct json_text *t, const char *key, double v)
 	json_text__raw(t, key, number, strlen(number));
 }
 
-void json_text__true(struct json_text *t, const char *key)
+void json_text__bool(struct json_text *t, const char *key, bool v)
 {
-	json_text__raw(t, key, "true", 4);
+	const char *word = v ? "true" : "false";
+
+	json_text__raw(t, key, word, strlen(word));
 }
 
 /* --- strings --- */

@@ -28,7 +28,7 @@ void json_text__close(struct json_text *t, char bracket);			/* '}' or ']' */
 void json_text__integer(struct json_text *t, const char *key, __u64 v);
 /* Twelve digits; with a point or an exponent, so that it reads back as what it is. */
 void json_text__real(struct json_text *t, const char *key, double v);
-void json_text__true(struct json_text *t, const char *key);
+void json_text__bool(struct json_text *t, const char *key, bool v);
 /* Up to @size bytes, or a NUL: what is not UTF-8 becomes U+FFFD, a byte each. */
 void json_text__string(struct json_text *t, const char *key, const char *raw, size_t size);
 /* A value that is text of ours already. */

@@ -48,6 +48,11 @@ void model__set_max_vanished(struct model *m, size_t max)
 	m->rows.max_vanished = max;
 }
 
+void model__set_bandwidth(struct model *m, __u64 bytes)
+{
+	m->snapshot.bandwidth = bytes;
+}
+
 static void update_live(struct model *m, const struct iovab_facts *facts)
 {
 	struct iovab_snapshot *s = &m->snapshot;
@@ -118,6 +123,7 @@ static void update_troubles(struct model *m, const struct iovab_facts *facts)
 			continue;
 		memcpy(t->device, row->device, sizeof(t->device));
 		memcpy(t->comm, row->comm, sizeof(t->comm));
+		t->implementation = row->implementation;
 		t->hwpt = row->hwpt;
 		t->pid = row->pid;
 	}
@@ -229,6 +235,7 @@ const struct iovab_snapshot *model__update(struct model *m, const struct iovab_f
 	rows__sum(&m->rows, &s->sum);
 	update_live(m, facts);
 	update_heat(m, facts);
+	rows__follow(&m->rows, facts);
 	update_troubles(m, facts);
 	update_losses(m, facts);
 	update_cost(m, facts, interval_ns);

@@ -10,27 +10,8 @@
 #define IOVAB_MODEL_H
 
 #include "facts.h"
-
-/*
- * A figure is not just a number. "Not measured" (this tier does not look),
- * "unknown" (it looked and could not see, so that any number would be wrong)
- * and zero are different things, and every view shows them differently.
- */
-enum iovab_value_state {
-	IOVAB_VALUE_NOT_MEASURED = 0,
-	IOVAB_VALUE_UNKNOWN,
-	IOVAB_VALUE_KNOWN,
-};
-
-struct iovab_value {
-	enum iovab_value_state state;
-	__u64 v;
-};
-
-struct iovab_ratio {
-	enum iovab_value_state state;
-	double v;
-};
+#include "rounds.h"
+#include "value.h"
 
 /* Counters, in the order and with the names of the JSON contract (model__figure_name). */
 enum iovab_figure {
@@ -142,11 +123,15 @@ struct iovab_row {
 	__u64 oldest_in_flight_ns;	/* age of the oldest one */
 	__u64 pages_pinned_now;
 	struct iovab_heat heat;
+
+	/* the last one, if the facts have reports and the tier has dirty bytes; n 0: none */
+	struct iovab_migration migration;
 };
 
 /* A report that lost marks or overwrote memory. */
 struct iovab_trouble {
 	char device[IOVAB_DEVICE_LEN];	/* of its row, as it was then; raw */
+	enum iovab_implementation implementation;
 	__u32 hwpt;
 	__u32 pid;
 	char comm[IOVAB_COMM_LEN];
@@ -166,6 +151,7 @@ struct iovab_snapshot {
 	enum iovab_tier tier;		/* that was asked for; see model__tier_now() */
 	struct iovab_budget_fact budget;
 	const char *generation;		/* NULL while waiting */
+	__u64 bandwidth;		/* bytes a second that a migration can send; 0: not known */
 
 	struct iovab_losses losses;	/* totals, of all loads of the programs */
 	__u64 events_lost;		/* sum of those that make totals too small */
@@ -202,6 +188,9 @@ void model__free(struct model *m);
 /* Keeps at most @max of them, for somebody who has no use for old rows. */
 void model__set_max_vanished(struct model *m, size_t max);
 
+/* Bytes a second that a migration can send, for whoever says whether it converges. */
+void model__set_bandwidth(struct model *m, __u64 bytes);
+
 /*
  * Takes the facts of one moment. The snapshot it produces belongs to the model
  * and lives until the next update or free. Returns NULL with errno set when
@@ -219,9 +208,6 @@ enum iovab_tier model__tier_now(const struct iovab_snapshot *s);
 enum iovab_value_state model__measured(const struct iovab_figures *f, enum iovab_tier needed,
 				       enum iovab_tier tier);
 
-/* The tier that a report was measured at; @tier is that of its facts. */
-enum iovab_tier model__report_tier(const struct iovab_report_event *r, enum iovab_tier tier);
-
 /* The field's name in the JSON contract, and the lowest tier that measures it. */
 const char *model__figure_name(enum iovab_figure f);
 enum iovab_tier model__figure_tier(enum iovab_figure f);
@@ -232,7 +218,7 @@ const char *model__tier_name(enum iovab_tier t);
 const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
 const char *model__policy_name(enum iovab_policy_id p);
 const char *model__lost_name(enum iovab_lost reason);	/* in a word */
-const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
+const char *model__lost_text(enum iovab_lost reason, enum iovab_implementation i);	/* in words: why */
 
 /* The kinds of losses, in the order of struct iovab_losses. */
 #define MODEL_LOSSES	(sizeof(struct iovab_losses) / sizeof(__u64))

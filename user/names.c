@@ -74,8 +74,10 @@ const char *model__lost_name(enum iovab_lost reason)
 	}
 }
 
-const char *model__lost_text(enum iovab_lost reason)
+const char *model__lost_text(enum iovab_lost reason, enum iovab_implementation i)
 {
+	if (i == IOVAB_IMPL_REFERENCE)
+		return "the report had failed, as its error says";
 	switch (reason) {
 	case IOVAB_LOST_WINDOW:
 		return "outside of the window that was pinned";

@@ -12,6 +12,7 @@
 #include "clients.h"
 #include "iovab.skel.h"
 #include "model.h"
+#include "reference.h"
 #include "targets.h"
 
 #define MAX_HOOKS 16
@@ -21,11 +22,12 @@ struct session {
 	struct features features;
 	struct iovab_bpf *bpf;
 	struct clients *clients;
+	struct reference *reference;	/* NULL: not attached */
+	char trouble[256];		/* what works in part only, of our own; "": nothing */
 	struct bpf_link *links[MAX_HOOKS];	/* as in hooks; NULL: not attached */
-	bool attached;
+	bool attached;				/* to the facility */
 	enum iovab_tier tier_now;
 	__u64 times_off;			/* how often the marks' program was taken off */
-	char warning[256];			/* of our own; "": none */
 };
 
 /*
@@ -82,6 +84,11 @@ static bool hook_by_kprobe(const struct session *s, const struct hook *h)
 	return s->features.hooks[h->signal].method == FEATURES_KPROBE;
 }
 
+static __u64 tier_word(const struct session *s)
+{
+	return IOVAB_TIER_WORD(s->tier_now, s->times_off);
+}
+
 static bool verbose;
 
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
@@ -105,6 +112,7 @@ struct session *session__new(const struct session_options *opts, struct iovab_er
 		return NULL;
 	}
 	s->opts = *opts;
+	s->tier_now = opts->tier;
 	if (features__probe(&s->features, e)) {
 		free(s);
 		return NULL;
@@ -122,6 +130,8 @@ static void detach(struct session *s)
 		s->links[i] = NULL;
 	}
 	s->attached = false;
+	reference__free(s->reference);
+	s->reference = NULL;
 	clients__free(s->clients);
 	s->clients = NULL;
 	iovab_bpf__destroy(s->bpf);
@@ -166,21 +176,48 @@ static void size_rings(struct session *s)
 	}
 }
 
+/* All maps but the variables'. */
+static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
+{
+	struct bpf_map *map, *other = NULL;
+	int err;
+
+	bpf_object__for_each_map(map, to->obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		other = bpf_object__find_map_by_name(from->obj, bpf_map__name(map));
+		err = other ? bpf_map__reuse_fd(map, bpf_map__fd(other)) : -ENOENT;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Where there is no facility, no program is wanted, and what is loaded are the maps alone,
+ * for the reference. If they were, and the facility has come, its programs take them over.
+ */
 static int load(struct session *s, struct iovab_error *e)
 {
+	struct iovab_bpf *maps = s->bpf;
 	size_t i;
 	int err;
 
-	s->clients = clients__new();
+	if (!s->clients)
+		s->clients = clients__new();
 	s->bpf = s->clients ? iovab_bpf__open() : NULL;
-	if (!s->bpf)
-		return fail(s, e, "open the BPF programs", -errno);
+	if (!s->bpf) {
+		err = -errno;
+		iovab_bpf__destroy(maps);
+		return fail(s, e, "open the BPF programs", err);
+	}
 	s->bpf->rodata->tier = s->opts.tier;
 	s->bpf->rodata->lazy = s->features.generation == IOVAB_LAZY;
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
 	s->bpf->rodata->want_marks = marks_wanted(s);
+	s->bpf->rodata->want_reports = s->opts.want_reports;
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
 	if (s->opts.tier < IOVAB_TIER_SETS)
@@ -191,11 +228,13 @@ static int load(struct session *s, struct iovab_error *e)
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
 					  hook_wanted(s, &hooks[i]));
-	err = iovab_bpf__load(s->bpf);
+	err = maps ? take_maps(s->bpf, maps) : 0;
+	if (!err)
+		err = iovab_bpf__load(s->bpf);
+	iovab_bpf__destroy(maps);
 	if (err)
 		return fail(s, e, "load the BPF programs", err);
-	s->tier_now = s->opts.tier;
-	s->bpf->data->tier_word = IOVAB_TIER_WORD(s->tier_now, s->times_off);
+	s->bpf->data->tier_word = tier_word(s);
 	return 0;
 }
 
@@ -259,7 +298,8 @@ static void lower_tier(struct session *s, enum iovab_tier tier)
 
 	s->times_off += s->tier_now == IOVAB_TIER_SETS;
 	s->tier_now = tier;
-	s->bpf->data->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
+	s->bpf->data->tier_word = tier_word(s);
+	reference__use_tier(s->reference, tier_word(s));
 	for (i = 0; i < N_HOOKS; i++) {
 		if (hooks[i].tier <= tier)
 			continue;
@@ -274,26 +314,29 @@ static int raise_tier(struct session *s, enum iovab_tier tier)
 	size_t i;
 	int err;
 
-	for (i = 0; i < N_HOOKS; i++) {
+	for (i = 0; s->attached && i < N_HOOKS; i++) {
 		if (s->links[i] || !hook_wanted(s, &hooks[i]) || hooks[i].tier > tier)
 			continue;
 		err = attach_hook(s, i);
 		if (err) {
-			snprintf(s->warning, sizeof(s->warning),
+			snprintf(s->trouble, sizeof(s->trouble),
 				 "cannot return to tier %s: attaching %s again is refused (%s)",
 				 model__tier_name(tier), bpf_program__name(attached_program(s, i)),
 				 strerror(-err));
 			return err;
 		}
 	}
+	err = reference__use_tier(s->reference, IOVAB_TIER_WORD(tier, s->times_off));
+	if (err)
+		return err;
 	s->tier_now = tier;
-	s->bpf->data->tier_word = IOVAB_TIER_WORD(tier, s->times_off);
+	s->bpf->data->tier_word = tier_word(s);
 	return 0;
 }
 
 int session__use_tier(struct session *s, enum iovab_tier tier)
 {
-	if (!s->attached || tier == s->tier_now || tier > s->opts.tier)
+	if (!session__attached(s) || tier == s->tier_now || tier > s->opts.tier)
 		return 0;
 	if (tier > s->tier_now)
 		return raise_tier(s, tier);
@@ -321,20 +364,10 @@ static int load_and_attach(struct session *s, struct iovab_error *e)
 	return err ? err : attach_hooks(s, e);
 }
 
-int session__attach(struct session *s, struct iovab_error *e)
+static int attach_facility(struct session *s, struct iovab_error *e)
 {
 	struct iovab_error again = {};
 
-	if (s->attached)
-		return 0;
-	if (!s->features.present) {
-		if (!features__module_loaded())
-			return 1;
-		if (features__probe(&s->features, e))
-			return -1;
-		if (!s->features.present)
-			return 1;
-	}
 	if (features__best_tier(&s->features) < s->opts.tier)
 		return refuse_tier(s, e);
 	if (s->opts.kprobes)
@@ -351,25 +384,93 @@ int session__attach(struct session *s, struct iovab_error *e)
 	return 0;
 }
 
+/* If it is there. Beside the facility its refusal is no reason to end, but one to say so. */
+static int attach_reference(struct session *s)
+{
+	if (s->reference || !features__reference_loaded() || s->trouble[0])
+		return 0;
+	s->reference = reference__attach(s->bpf);
+	if (s->reference)
+		return 0;
+	snprintf(s->trouble, sizeof(s->trouble),
+		 "the reference implementation (iovab_ref) cannot be watched: %s; --verbose shows what the kernel said",
+		 strerror(errno));
+	return -errno;
+}
+
+/* The facility is not there: the maps, and the programs of the reference. */
+static int attach_reference_alone(struct session *s, struct iovab_error *e)
+{
+	int err;
+
+	if (load(s, e))
+		return -1;
+	err = attach_reference(s);
+	return err ? fail(s, e, "watch the reference implementation", err) : 0;
+}
+
+int session__attach(struct session *s, struct iovab_error *e)
+{
+	if (session__attached(s))
+		return 0;
+	if (!s->features.present && (features__module_loaded() || features__reference_loaded()) &&
+	    features__probe(&s->features, e))
+		return -1;
+	if (s->features.present) {
+		if (attach_facility(s, e))
+			return -1;
+		attach_reference(s);
+		return 0;
+	}
+	return features__reference_loaded() ? attach_reference_alone(s, e) : 1;
+}
+
+/* The module that may bring the facility has come, after the reference. */
+static void facility_came(struct session *s)
+{
+	struct iovab_error e = {};
+
+	if (features__probe(&s->features, &e)) {
+		if (s->features.present)
+			detach(s);	/* it is of a kind that we do not know */
+	} else if (s->features.present) {
+		attach_facility(s, &e);
+	}
+}
+
 void session__refresh(struct session *s)
 {
-	if (!s->attached || !features__client_came(&s->features))
+	if (!session__attached(s) || !features__client_came(&s->features))
 		return;
-	features__find_symbols(&s->features);
+	if (!s->features.present)
+		facility_came(s);
+	else
+		features__find_symbols(&s->features);
+	if (!session__attached(s))
+		return;
 	/* without them no program is loaded, and the client says so */
 	open_targets(s);
 	attach_clients(s);
 	targets__close();
+	attach_reference(s);
 }
 
 bool session__attached(const struct session *s)
 {
-	return s->attached;
+	return s->attached || s->reference;
 }
 
 bool session__complete(const struct session *s)
 {
+	if (!s->features.present)
+		return s->reference && !s->features.expected;
 	return s->attached && s->features.vfio;
+}
+
+const char *session__describe(const struct session *s)
+{
+	return s->features.present ? features__describe(s->features.generation) :
+				     "without iova_bitmap (the reference implementation alone)";
 }
 
 const struct features *session__features(const struct session *s)
@@ -389,7 +490,7 @@ enum iovab_tier session__tier(const struct session *s)
 
 enum iovab_tier session__tier_now(const struct session *s)
 {
-	return s->attached ? s->tier_now : s->opts.tier;
+	return s->tier_now;
 }
 
 struct iovab_bpf *session__bpf(struct session *s)
@@ -402,9 +503,14 @@ const struct clients *session__clients(const struct session *s)
 	return s->clients;
 }
 
+const struct reference *session__reference(const struct session *s)
+{
+	return s->reference;
+}
+
 const char *session__warning(const struct session *s)
 {
-	if (s->warning[0])
-		return s->warning;
-	return s->clients ? clients__error(s->clients) : NULL;
+	const char *error = s->clients ? clients__error(s->clients) : NULL;
+
+	return error || !s->trouble[0] ? error : s->trouble;
 }

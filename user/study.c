@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "array.h"
+#include "convergence.h"
 #include "heat.h"
 
 /* --- rows --- */
 
-static int add_row(struct study *s, __u32 row_id)
+static int add_row(struct study *s, const struct iovab_row *from)
 {
 	struct study_row *row;
 
@@ -18,7 +19,8 @@ static int add_row(struct study *s, __u32 row_id)
 		return -ENOMEM;
 	row = &s->rows[s->n_rows];
 	memset(row, 0, sizeof(*row));
-	row->row_id = row_id;
+	row->row_id = from->id;
+	row->pid = from->pid;
 	s->n_rows++;
 	return 0;
 }
@@ -30,7 +32,7 @@ static int add_rows(struct study *s)
 	size_t i;
 
 	for (i = 0; i < s->last->n_rows; i++)
-		if (s->last->rows[i].id > known && add_row(s, s->last->rows[i].id))
+		if (s->last->rows[i].id > known && add_row(s, &s->last->rows[i]))
 			return -ENOMEM;
 	return 0;
 }
@@ -147,10 +149,34 @@ static int add_windows(struct study *s, const struct iovab_facts *facts)
 	return 0;
 }
 
+/* Which of them are missing is told by what their sources count. */
+static void expect_reports(struct study *s, const struct iovab_facts *facts)
+{
+	struct study_row *row;
+	size_t i;
+
+	for (i = 0; i < facts->n_reports; i++) {
+		row = row_of_source(s, facts->reports[i].source_id);
+		if (row)
+			row->told++;
+	}
+	for (i = 0; i < s->last->n_rows; i++) {
+		const struct iovab_row *from = &s->last->rows[i];
+
+		row = find_row(s, from->id);
+		if (row && !from->stale)
+			rounds__expect(&row->rounds, row->told, known(from->total.fig[IOVAB_FIG_REPORTS]),
+				       from->has_interval);
+		if (row)
+			row->told = 0;
+	}
+}
+
 static int add_reports(struct study *s, const struct iovab_facts *facts)
 {
 	size_t i;
 
+	expect_reports(s, facts);
 	for (i = 0; i < facts->n_reports; i++) {
 		struct study_row *row = row_of_source(s, facts->reports[i].source_id);
 
@@ -211,13 +237,35 @@ static void find_hot(struct study_row *row, const struct iovab_heat *h)
 	row->n_hot = row->marks ? hot_map__find(row->hot, row->marks) : hot__of_heat(row->hot, h);
 }
 
+/* All migrations of all rows, those of one owner at one time together. */
+static int judge(struct study *s)
+{
+	struct convergence_member *members;
+	size_t i, j, n = 0;
+
+	for (i = 0; i < s->n_rows; i++)
+		n += s->rows[i].rounds.n_migrations;
+	members = calloc(n ? n : 1, sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	for (i = n = 0; i < s->n_rows; i++)
+		for (j = 0; j < s->rows[i].rounds.n_migrations; j++, n++) {
+			members[n].pid = s->rows[i].pid;
+			members[n].migration = &s->rows[i].rounds.migrations[j];
+		}
+	convergence__judge(members, n);
+	free(members);
+	return 0;
+}
+
 static int finish(struct study *s)
 {
 	size_t i;
 
 	for (i = 0; i < s->n_rows; i++)
-		if (rounds__finish(&s->rows[i].rounds))
-			return -ENOMEM;
+		rounds__settle(&s->rows[i].rounds);
+	if (judge(s))
+		return -ENOMEM;
 	for (i = 0; i < s->last->n_rows; i++) {
 		struct study_row *row = find_row(s, s->last->rows[i].id);
 

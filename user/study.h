@@ -28,7 +28,9 @@ struct study_bin {
 
 struct study_row {
 	__u32 row_id;			/* as in struct iovab_row */
+	__u32 pid;
 	struct rounds rounds;
+	__u64 told;			/* reports of it in the facts at hand */
 	struct study_bin *bins;		/* study.n_bins of them; NULL: nothing was in any */
 	/* from its marks, which are finer, if the recording has any; else from what was dirtied */
 	struct hot_range hot[HOT_RANGES];

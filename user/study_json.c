@@ -88,17 +88,6 @@ static json_t *round_object(const struct study *s, const struct iovab_round *r, 
 	return o;
 }
 
-static json_t *convergence_object(const struct iovab_migration *m, int *err)
-{
-	json_t *o = json_object();
-
-	put(o, "trend", json_string_nocheck(rounds__trend_name(m->trend)), err);
-	put_ratio(o, "early_bytes_per_s", m->early_per_s, err);
-	put_ratio(o, "late_bytes_per_s", m->late_per_s, err);
-	put_ratio(o, "needed_bytes_per_s", m->needed_per_s, err);
-	return o;
-}
-
 static json_t *downtime_object(const struct iovab_migration *m, int *err)
 {
 	json_t *o = json_object();
@@ -120,7 +109,7 @@ static json_t *migration_object(const struct study *s, const struct rounds *r,
 	for (i = m->first; i < m->first + m->n; i++)
 		append(rounds, round_object(s, &r->rounds[i], err), err);
 	put(o, "rounds", rounds, err);
-	put(o, "convergence", convergence_object(m, err), err);
+	put(o, "convergence", json__convergence(m, err), err);
 	if (m->has_stop)
 		put(o, "downtime", downtime_object(m, err), err);
 	return o;
@@ -306,6 +295,8 @@ static json_t *device_object(const struct study *s, const struct iovab_row *row,
 	for (i = 0; known && i < known->rounds.n_migrations; i++)
 		append(migrations,
 		       migration_object(s, &known->rounds, &known->rounds.migrations[i], err), err);
+	/* each of them has its own */
+	json_object_del(o, "convergence");
 	put(o, "migrations", migrations, err);
 	if (known)
 		put(o, "hot", hot_array(known, err), err);

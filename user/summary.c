@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "convergence.h"
 #include "flow.h"
 #include "plain.h"
 #include "summary.h"
@@ -385,6 +386,18 @@ static void write_what_if(struct flow *f, const struct iovab_figures *t)
 	flow__end(f);
 }
 
+/* --- its migration --- */
+
+/* Whether its last migration comes to its end, if one was seen. */
+static void write_convergence(struct flow *f, const struct iovab_row *row, __u64 bandwidth)
+{
+	if (!row->migration.n)
+		return;
+	label(f, "converges");
+	convergence__put(f, &row->migration, bandwidth);
+	flow__end(f);
+}
+
 /* --- all --- */
 
 static void write_device(struct flow *f, const struct iovab_row *row, enum iovab_tier tier)
@@ -419,8 +432,9 @@ void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier 
 
 /* --- reports in trouble --- */
 
-static void put_lost(struct flow *f, const struct iovab_report_event *r)
+static void put_lost(struct flow *f, const struct iovab_trouble *t)
 {
+	const struct iovab_report_event *r = &t->report;
 	char lost[IOVAB_UNITS_LEN];
 	enum iovab_lost why;
 
@@ -430,8 +444,8 @@ static void put_lost(struct flow *f, const struct iovab_report_event *r)
 		units__bytes(lost, sizeof(lost), r->lost_by[why] * r->page_size);
 		/* lost marks are seen in the tier sets only: here it was dropped meanwhile */
 		flow__item(f, "%s%s lost: %s",
-			   model__report_tier(r, IOVAB_TIER_SETS) < IOVAB_TIER_SETS ? "at least " : "",
-			   lost, model__lost_text(why));
+			   iovab_report_tier(r, IOVAB_TIER_SETS) < IOVAB_TIER_SETS ? "at least " : "",
+			   lost, model__lost_text(why, t->implementation));
 	}
 	if (r->lost_pages)
 		flow__item(f, "first at 0x%llx", r->lost_iova);
@@ -456,7 +470,7 @@ static void write_trouble(struct flow *f, const struct iovab_trouble *t)
 		flow__item(f, "%s", model__phase_name(r->phase));
 	units__bytes(length, sizeof(length), r->length);
 	flow__item(f, "range 0x%llx, %s", r->iova, length);
-	put_lost(f, r);
+	put_lost(f, t);
 	if (r->stray_bits)
 		flow__item(f, "%s stray bit%s: memory beside the bitmap was overwritten",
 			   units__exact(n, sizeof(n), r->stray_bits), plural(r->stray_bits));
@@ -596,10 +610,13 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 	size_t i;
 
 	write_troubles(&f, s);
+	if (convergence__write_stuck(out, s, width, cs))
+		fputc('\n', out);
 	if (plain__write_losses(out, s, width, cs))
 		fputc('\n', out);
 	for (i = 0; i < s->n_rows; i++) {
 		write_device(&f, &s->rows[i], s->tier);
+		write_convergence(&f, &s->rows[i], s->bandwidth);
 		fputc('\n', out);
 	}
 	if (s->rows_folded)

@@ -427,7 +427,7 @@ static void put_facts(struct trace *t, const struct iovab_facts *f, const struct
 
 		if (d)
 			put_report(t, d, &f->reports[i],
-				   model__report_tier(&f->reports[i], f->tier));
+				   iovab_report_tier(&f->reports[i], f->tier));
 	}
 	put_counters(t, s, f->time_ns);
 }

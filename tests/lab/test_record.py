@@ -79,9 +79,18 @@ def without_clock(scope):
 	return {key: counted(key, value) for key, value in scope.items()}
 
 
+def without_rates(convergence):
+	"""Rates are by each program's own clock, too."""
+	return {key: value for key, value in (convergence or {}).items()
+		if key not in ("round_s", "share") and not key.endswith("_per_s")}
+
+
 def same_row(case, what, live, seen):
 	"""All that two programs can agree on: each has its own clock and its own cost."""
 	for key in live:
+		if key == "convergence":
+			case.equal(f"{what}: {key}", without_rates(seen.get(key)), without_rates(live[key]))
+			continue
 		if key == "total":
 			case.equal(f"{what}: total", without_clock(seen[key]), without_clock(live[key]))
 		elif key not in ("time", "elapsed_s", "interval_s", "interval", "cost", "stale"):

@@ -46,7 +46,7 @@ static void read_recording(const uint8_t *data, size_t size)
 			rounds__add(&rounds, &facts->reports[i], facts->tier);
 	}
 	follow__free(f);
-	rounds__finish(&rounds);
+	rounds__settle(&rounds);
 	rounds__free(&rounds);
 	model__free(m);
 	replay__close(r);

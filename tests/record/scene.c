@@ -146,9 +146,10 @@ static __u64 pages_of(struct scene *s, unsigned int i, unsigned int round)
 {
 	__u64 pages = 20000 + 1000 * (i % 7) + random_below(s, 2000);
 
-	if (i % 3 == 0)
-		return pages / (1 + round / 3);
-	return i % 3 == 1 ? pages : pages + 3000ULL * round;
+	/* an eighth less, or more, each time, as far as there is room */
+	for (; round && i % 3 != 1 && pages < 300000; round--)
+		pages = i % 3 ? pages + pages / 8 : pages - pages / 8;
+	return pages;
 }
 
 static void fill_window(struct scene *s, struct iovab_window_event *w, unsigned int i,

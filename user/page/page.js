@@ -425,7 +425,9 @@ function writeWrong(app)
 }
 
 const neededBy = d => Math.max(0, ...d.migrations.map(m => m.convergence.needed_bytes_per_s || 0));
-const trendOf = d => d.migrations.map(m => m.convergence.trend).join(", ");
+const isStuck = m => m.convergence.verdict === "does-not-converge";
+const verdictOf = d => d.migrations.map(m => (m.convergence.verdict || "unknown").replaceAll("-", " ") +
+	(m.convergence.hinders ? " (its doing)" : "")).join(", ");
 
 function downtimeOf(d)
 {
@@ -441,13 +443,13 @@ function writeOverview(app)
 	if (hardest && neededBy(hardest))
 		add(app, "p", `Hardest to converge: ${nameOf(hardest)} of pid ${hardest.pid}; more than ${rate(neededBy(hardest))} must be sent for it alone.`);
 	addTable(app, [["device", true], ["VM", true], ["reports"], ["p99"], ["windows"], ["clean"], ["repins"], ["dirty"],
-		       ["dirty rate", true], ["bandwidth needed"], ["downtime in reports"], ["lost"]],
+		       ["migrations", true], ["bandwidth needed"], ["downtime in reports"], ["lost"]],
 		 study.devices.map((d, i) => [
 			{ text: nameOf(d), href: `#d${i}` }, d.vm || "", count(d.total.reports),
 			d.total.report_ns ? duration(d.total.report_ns.p99) : "-", count(d.total.windows),
 			d.total.windows_clean !== undefined && d.total.windows ? percent(d.total.windows_clean / d.total.windows) :
 				shown(d.total, "windows_clean", count),
-			count(d.total.repins), shown(d.total, "dirty_bytes", bytes), trendOf(d),
+			count(d.total.repins), shown(d.total, "dirty_bytes", bytes), bad(verdictOf(d), d.migrations.some(isStuck)),
 			neededBy(d) ? rate(neededBy(d)) : "-", downtimeOf(d),
 			bad(shown(d.total, "lost_bytes", bytes), d.total.lost_bytes > 0)]));
 }
