@@ -25,6 +25,8 @@ struct caller {
 	__u8 phase;		/* enum iovab_phase */
 	__u8 name_cut;		/* the device's is longer than there is room */
 	__u8 pad;
+	__u32 logging;		/* as in struct iovab_report_event */
+	__u32 pad2;
 	char device[IOVAB_DEVICE_LEN];
 	char driver[IOVAB_DRIVER_LEN];
 	char vfio[IOVAB_VFIO_LEN];

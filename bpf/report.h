@@ -17,6 +17,7 @@
 #define IOVAB_BPF_REPORT_H
 
 #include "mark.h"
+#include "runs.h"
 
 static const struct report empty_report = {
 	.pin_min_ns = ~0ULL,
@@ -56,6 +57,7 @@ static __always_inline void report_caller(struct report *r)
 	r->key.context = c->context;
 	r->key.hwpt = c->hwpt;
 	r->phase = c->phase;
+	r->logging = c->logging;
 	if (c->name_cut)
 		count(&losses.names_cut);
 	__builtin_memcpy(r->key.device, c->device, sizeof(r->key.device));
@@ -134,6 +136,8 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
 	if (bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY))
 		count(&losses.pins_unowned);
+	if (want_marks)
+		runs_begin(n, r);
 	report_caller(r);
 	return n;
 }
@@ -180,6 +184,7 @@ static __always_inline void report_identify(struct report *r, struct iovab_slot 
 		r->key.context = 0;
 		r->key.hwpt = 0;
 		r->phase = IOVAB_PHASE_UNKNOWN;
+		r->logging = 0;
 		__builtin_memset(r->key.device, 0, sizeof(r->key.device));
 		__builtin_memset(r->driver, 0, sizeof(r->driver));
 		__builtin_memset(r->vfio, 0, sizeof(r->vfio));
@@ -330,7 +335,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->page_size = 1ULL << r->page_shift;
 	e->error = r->failed;
 	e->phase = r->phase;
-	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	e->pad = 0;
+	e->logging = r->logging;
 	e->windows = r->windows;
 	e->windows_clean = r->windows_clean;
 	e->repins = r->repins;
@@ -348,6 +354,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->wild_marks = r->wild_marks;
 	__builtin_memcpy(e->lost_by, r->lost_pages, sizeof(e->lost_by));
 	e->lost_iova = r->iova + (r->lost_page << r->page_shift);
+	e->cpu_page_size = 1U << cpu_page_shift;
+	e->bitmap_offset = r->bitmap_addr & ((1ULL << cpu_page_shift) - 1);
 	bpf_ringbuf_submit(e, 0);
 }
 
@@ -359,6 +367,8 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 
 	if (w) {
 		mark_finish(s, r);
+		if (want_marks)
+			runs_end(n);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}
@@ -378,7 +388,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		count(&losses.sources_full);
 	}
 	/* one in trouble is told singly, whoever reads */
-	if (want_events || marks_lost(r) || r->stray_bits)
+	if (want_events || want_reports || marks_lost(r) || r->stray_bits)
 		report_announce(r, s, src, now);
 	report_forget(r);
 	slot_release(n);

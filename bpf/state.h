@@ -44,9 +44,10 @@ struct report {
 	__u64 length;
 	__u64 bitmap_addr;	/* user address of the bitmap */
 	__u64 page_array;	/* where the kernel keeps the pinned pages; lazy: stands for us in pins */
-	__u32 page_shift;
+	__u16 page_shift;
 	__u16 failed;		/* errno that came out of alloc, a pin or for_each; 0: none */
 	__u16 phase;		/* enum iovab_phase */
+	__u16 logging;		/* as in struct iovab_report_event */
 
 	__u64 pin_start_ns;
 	__u64 own_ns;		/* spent in our scans: not the report's latency */
@@ -100,7 +101,8 @@ const volatile __u32 tier = IOVAB_TIER_DENSITY;
 const volatile bool lazy;			/* the generation; else eager */
 const volatile __u32 index_bytes = 8;		/* of user bitmap that an index counts */
 const volatile __u32 cpu_page_shift = 12;
-const volatile bool want_events;		/* somebody reads the ring */
+const volatile bool want_events;		/* somebody reads the ring: windows and reports */
+const volatile bool want_reports;		/* reports alone, if not */
 /*
  * Where the kernel keeps the addresses at which it maps all memory, and has all its
  * struct pages in one array; 0: this kernel has no such variables.

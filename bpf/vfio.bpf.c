@@ -9,6 +9,9 @@
  *
  * A state belongs to a device as its owner has it open: when the owner has changed,
  * what the one before set says nothing.
+ *
+ * The same ioctl starts the device's logging of its writes, which a client does once
+ * a migration: so the starts tell one migration from the next.
  */
 #include <linux/vfio.h>
 
@@ -19,8 +22,11 @@ char LICENSE[] SEC("license") = "GPL";
 struct state {
 	__u64 owner_start_ns;	/* the owner as in struct iovab_source_key */
 	__u32 pid;
-	__u32 phase;		/* enum iovab_phase */
+	__u16 phase;		/* enum iovab_phase */
+	__u16 logging;		/* number of the start of its logging, from 1 on; 0: none was seen */
 };
+
+static __u32 starts;		/* of the logging of any device */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -55,22 +61,32 @@ static __always_inline struct state owner_state(void)
 	};
 }
 
-static __always_inline __u8 phase_of(struct vfio_device *device)
+/* What is known of the device as this owner has it. */
+static __always_inline struct state state_of(struct vfio_device *device)
 {
 	struct state now = owner_state(), *set;
 	__u64 key = (__u64)device;
 
 	set = bpf_map_lookup_elem(&states, &key);
-	if (!set || set->pid != now.pid || set->owner_start_ns != now.owner_start_ns)
-		return IOVAB_PHASE_UNKNOWN;
-	return set->phase;
+	if (set && set->pid == now.pid && set->owner_start_ns == now.owner_start_ns) {
+		now.phase = set->phase;
+		now.logging = set->logging;
+	}
+	return now;
+}
+
+static __always_inline void state_keep(struct vfio_device *device, const struct state *now)
+{
+	__u64 key = (__u64)device;
+
+	bpf_map_update_elem(&states, &key, now, BPF_ANY);
 }
 
 static __always_inline void state_learn(struct vfio_device *device, __u32 device_state)
 {
-	struct state now = owner_state();
-	__u64 key = (__u64)device;
+	struct state now = state_of(device);
 
+	now.phase = IOVAB_PHASE_UNKNOWN;
 	switch (device_state) {
 	case VFIO_DEVICE_STATE_RUNNING:
 	case VFIO_DEVICE_STATE_RUNNING_P2P:
@@ -85,14 +101,24 @@ static __always_inline void state_learn(struct vfio_device *device, __u32 device
 	default:
 		break;
 	}
-	bpf_map_update_elem(&states, &key, &now, BPF_ANY);
+	state_keep(device, &now);
 }
 
 static __always_inline void state_forget(struct vfio_device *device)
 {
-	__u64 key = (__u64)device;
+	struct state now = state_of(device);
 
-	bpf_map_delete_elem(&states, &key);
+	now.phase = IOVAB_PHASE_UNKNOWN;
+	state_keep(device, &now);
+}
+
+/* Two starts in a row differ, and none is 0. */
+static __always_inline void logging_start(struct vfio_device *device)
+{
+	struct state now = state_of(device);
+
+	now.logging = 1 + __sync_fetch_and_add(&starts, 1) % 65535;
+	state_keep(device, &now);
 }
 
 /* What the request is about; 0: a probe, which does nothing, or not to be read. */
@@ -106,7 +132,8 @@ static __always_inline __u32 request_read(struct request *request, __u64 arg)
 
 static __always_inline void handle_report(struct vfio_device *device)
 {
-	struct caller c = { .client = IOVAB_CLIENT_VFIO, .phase = phase_of(device) };
+	struct state now = state_of(device);
+	struct caller c = { .client = IOVAB_CLIENT_VFIO, .phase = now.phase, .logging = now.logging };
 
 	c.name_cut = copy_name(c.device, sizeof(c.device), BPF_CORE_READ(device, dev, kobj.name));
 	copy_name(c.driver, sizeof(c.driver), BPF_CORE_READ(device, dev, driver, name));
@@ -155,6 +182,8 @@ static __always_inline void handle_exit(__u64 file, __u32 cmd, __u64 arg, long r
 		caller_leave();
 		if (feature == VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE)
 			handle_state(device_of((void *)file), request.flags, arg, ret);
+		else if (feature == VFIO_DEVICE_FEATURE_DMA_LOGGING_START && !ret)
+			logging_start(device_of((void *)file));
 	}
 	cost_add(now);
 }

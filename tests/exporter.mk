@@ -5,7 +5,7 @@ EXPORTER_BUILD := $(BUILD)/tests/exporter
 
 # what serves, without what knows the kernel; with and without sanitizers
 exporter_demo_sources := tests/exporter/demo.c $(wildcard exporter/*.c) \
-			 $(addprefix user/,error.c figures.c heat.c hist.c model.c names.c rows.c text.c)
+			 $(addprefix user/,array.c convergence.c error.c figures.c heat.c hist.c model.c names.c rounds.c rows.c text.c)
 exporter_demo_headers := $(wildcard exporter/*.h user/*.h include/*.h)
 
 $(EXPORTER_BUILD)/demo: $(exporter_demo_sources) $(exporter_demo_headers)
@@ -21,7 +21,8 @@ $(EXPORTER_BUILD)/demo-asan: $(exporter_demo_sources) $(exporter_demo_headers)
 
 # unit tests: the exporter's and the model's files, as in tests/unit.mk
 exporter_unit_objects := $(patsubst exporter/%.c,$(EXPORTER_BUILD)/%.o,$(wildcard exporter/*.c)) \
-			 $(addprefix $(UNIT_BUILD)/,error.o figures.o heat.o hist.o model.o names.o rows.o text.o fixture.o)
+			 $(addprefix $(UNIT_BUILD)/,array.o convergence.o error.o figures.o heat.o hist.o model.o names.o \
+			   rounds.o rows.o text.o fixture.o)
 exporter_unit_tests := $(patsubst tests/exporter/%.c,$(EXPORTER_BUILD)/%,$(wildcard tests/exporter/test_*.c))
 
 $(EXPORTER_BUILD)/%.o: exporter/%.c
@@ -50,7 +51,9 @@ $(EXPORTER_BUILD)/fuzz: $(exporter_fuzz_sources) $(exporter_demo_headers)
 
 .PHONY: test-exporter
 ifeq ($(strip $(exporter_missing)),)
-test-exporter: $(exporter_unit_tests) $(EXPORTER_BUILD)/demo $(EXPORTER_BUILD)/demo-asan $(exporter_program)
+exporter_tests := $(exporter_unit_tests) $(EXPORTER_BUILD)/demo $(EXPORTER_BUILD)/demo-asan $(exporter_program)
+suites_need += $(exporter_tests)
+test-exporter: $(exporter_tests)
 	$(Q)$(MAKE) -s --no-print-directory $(EXPORTER_BUILD)/fuzz > $(EXPORTER_BUILD)/fuzz.log 2>&1 || true
 	$(Q)BUILD=$(BUILD) tests/exporter/run $(ONLY)
 else

@@ -3,7 +3,8 @@
 
 screen_demo := $(BUILD)/tests/live_demo
 screen_sources := tests/screen/live_demo.c $(wildcard user/live*.c) \
-		  $(addprefix user/,columns.c figures.c heat.c hist.c model.c names.c rows.c text.c units.c)
+		  $(addprefix user/,array.c columns.c convergence.c convergence_text.c figures.c flow.c heat.c hist.c \
+		    model.c names.c rounds.c rows.c text.c units.c)
 
 $(screen_demo): $(screen_sources) $(wildcard user/*.h include/*.h)
 	$(say) CC $@
@@ -14,5 +15,6 @@ $(screen_demo): $(screen_sources) $(wildcard user/*.h include/*.h)
 		$(screen_sources) $(shell $(PKG_CONFIG) --libs ncursesw) -lm -o $@
 
 .PHONY: test-screen
+suites_need += $(screen_demo)
 test-screen: $(screen_demo)
 	$(Q)tests/screen/run $(screen_demo)

@@ -11,6 +11,10 @@
 -include tests/exporter.mk
 -include tests/record.mk
 
+# What the suites that need no lab are made of, so that these can be run side by side
+.PHONY: tests-built
+tests-built: $(suites_need)
+
 .PHONY: test-lab
 test-lab: all
 	$(Q)KERNELS='$(KERNELS)' tests/run lab $(ONLY)
@@ -20,6 +24,12 @@ test-lab: all
 .PHONY: test-kasan
 test-kasan: all
 	$(Q)KERNELS=kasan tests/run lab kasan
+
+# What it takes to record marks: half an hour.
+.PHONY: bench-marks
+bench-marks:
+	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks cost
+	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks size
 
 # The same part of the lab's tests that make test has, with 1,000 attachments instead
 # of 10: an hour and more.

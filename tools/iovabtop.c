@@ -41,6 +41,7 @@ struct options {
 	bool reverse;
 	const char *replay;
 	double speed;
+	__u64 bandwidth;	/* bytes a second, 0: not said */
 };
 
 struct top {
@@ -77,6 +78,7 @@ SETTER(delay) { return options__seconds("delay", value, &OPTS->interval_s, e); }
 SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
 SETTER(replay) { OPTS->replay = value; return 0; }
 SETTER(speed) { return options__factor("speed", value, &OPTS->speed, e); }
+SETTER(bandwidth) { return options__bytes("bandwidth", value, &OPTS->bandwidth, e); }
 SETTER(pid) { return options__count("pid", value, &OPTS->pid, e); }
 
 SETTER(max_rows)
@@ -114,6 +116,7 @@ static const struct option_spec specs[] = {
 	{ "max-rows", 'm', "N", "follow at most so many devices and owners (2048); more count as lost", set_max_rows },
 	{ "sort", 's', "COLUMN", "sort by this column", set_sort },
 	{ "reverse", 'r', NULL, "the other way round", set_reverse },
+	{ "bandwidth", 'B', "SIZE", "bytes a second that a migration can send, like 1200M: does it converge?", set_bandwidth },
 	{ "replay", 'R', "FILE", "show a recording of iovab record instead of this machine", set_replay },
 	{ "speed", 'S', "FACTOR", "show it so many times as fast (1)", set_speed },
 	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
@@ -329,6 +332,8 @@ static int open_all(struct top *t, struct iovab_error *e)
 	/* the strip of the detail screen is the only reader of window events */
 	so.want_events = !t->opts.batch && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
 			 t->opts.tier >= IOVAB_TIER_DENSITY;
+	/* what a round dirties says whether its migration converges */
+	so.want_reports = t->opts.tier >= IOVAB_TIER_DENSITY;
 	t->loop = loop__new();
 	if (t->opts.replay) {
 		t->replay = replay__open(t->opts.replay, e);
@@ -342,6 +347,8 @@ static int open_all(struct top *t, struct iovab_error *e)
 	}
 	t->filter = filter__new(t->opts.device, t->opts.pid);
 	t->model = model__new();
+	if (t->model)
+		model__set_bandwidth(t->model, t->opts.bandwidth);
 	if (!t->loop || (!t->collector && !t->replay) || !t->filter || !t->model)
 		return error__set(e, IOVAB_EXIT_FAILURE, "cannot start: %s", strerror(errno));
 	if (attach(t, e) || collect(t, e) || open_screen(t, e))

@@ -23,6 +23,7 @@
 
 #include "array.h"
 #include "clients.h"
+#include "drain.h"
 #include "identity.h"
 #include "iovab.skel.h"
 #include "reference.h"
@@ -35,6 +36,9 @@
 /* Each collection asks one owner in so many whether its pid still is the same process. */
 #define RECHECK_EVERY	16
 
+/* So many events of a kind are kept for an interval: 60 to 90 MB of them. */
+#define MAX_EVENTS	(1U << 18)
+
 /* What is remembered of a source between collections. */
 struct known {
 	__u32 id;
@@ -45,6 +49,7 @@ struct known {
 struct collector {
 	struct session *session;
 	struct ring_buffer *ring;
+	struct drain *drain;			/* once attached, if the session wants marks; else NULL */
 	struct iovab_facts facts;
 	unsigned int turn;
 	__u64 secret;				/* of hide() */
@@ -112,6 +117,7 @@ void collector__free(struct collector *c)
 	if (c->cost_fd >= 0)
 		close(c->cost_fd);
 	ring_buffer__free(c->ring);
+	drain__free(c->drain);
 	free(c->keys);
 	free(c->values);
 	free(c->sources);
@@ -124,18 +130,24 @@ void collector__free(struct collector *c)
 	free(c);
 }
 
+/* Makes room for one event more; where intervals are long there is an end to it. */
+static bool make_room(void *events, size_t n, size_t *max, size_t size)
+{
+	return n < MAX_EVENTS && array__grow(events, n, max, size);
+}
+
 static int take_event(void *ctx, void *data, size_t size)
 {
 	struct collector *c = ctx;
 	__u32 kind = *(const __u32 *)data;
 
 	if (kind == IOVAB_EVENT_WINDOW && size >= sizeof(*c->windows)) {
-		if (array__grow(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
+		if (make_room(&c->windows, c->n_windows, &c->max_windows, sizeof(*c->windows)))
 			memcpy(&c->windows[c->n_windows++], data, sizeof(*c->windows));
 		else
 			c->events_dropped++;
 	} else if (kind == IOVAB_EVENT_REPORT && size >= sizeof(*c->reports)) {
-		if (array__grow(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
+		if (make_room(&c->reports, c->n_reports, &c->max_reports, sizeof(*c->reports)))
 			memcpy(&c->reports[c->n_reports++], data, sizeof(*c->reports));
 		else
 			c->events_dropped++;
@@ -147,7 +159,8 @@ void collector__drain(struct collector *c)
 {
 	struct iovab_bpf *bpf = session__bpf(c->session);
 
-	if (!bpf || (!bpf->rodata->want_events && bpf->rodata->tier < IOVAB_TIER_SETS))
+	if (!bpf || (!bpf->rodata->want_events && !bpf->rodata->want_reports &&
+		     bpf->rodata->tier < IOVAB_TIER_SETS))
 		return;
 	if (!c->ring)
 		c->ring = ring_buffer__new(bpf_map__fd(bpf->maps.events), take_event, c, NULL);
@@ -419,13 +432,29 @@ static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 	else
 		c->facts.losses.joined_late = 0;
 	c->facts.losses.events_dropped += c->events_dropped;
+	if (c->drain)
+		c->facts.losses.marks_dropped += drain__dropped(c->drain);
+}
+
+/* After the events: the marks of a report that has ended are in the ring before it is. */
+static int take_chunks(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
+{
+	if (!bpf->rodata->want_marks)
+		return 0;
+	if (!c->drain)
+		c->drain = drain__new(bpf_map__fd(bpf->maps.mark_ring),
+				      bpf_map__max_entries(bpf->maps.mark_ring));
+	if (!c->drain)
+		return error__set(e, IOVAB_EXIT_FAILURE, "cannot read the marks: %s", strerror(errno));
+	c->facts.chunks = drain__take(c->drain, &c->facts.n_chunks);
+	return 0;
 }
 
 static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
 {
 	int n = read_sources(c, bpf, e);
 
-	if (n < 0)
+	if (n < 0 || take_chunks(c, bpf, e))
 		return -1;
 	take_sources(c, bpf, n);
 	take_live(c, bpf);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "columns.h"
+#include "convergence.h"
 
 static const struct iovab_figures *figures_of(const struct iovab_row *row,
 					      enum columns_scope scope)
@@ -123,6 +124,28 @@ static struct columns_key key_client(const struct iovab_row *row, enum columns_s
 	return string_key(name ? name : "");
 }
 
+static void format_converges(char *buf, size_t size, const struct iovab_row *row,
+			     enum columns_scope scope, enum text_charset cs)
+{
+	snprintf(buf, size, "%s", convergence__short(&row->migration));
+}
+
+/* What hinders a migration sorts first; only that is more than zero. */
+static struct columns_key key_converges(const struct iovab_row *row, enum columns_scope scope)
+{
+	static const double order[] = {
+		[IOVAB_VERDICT_CONVERGES] = -2, [IOVAB_VERDICT_EARLY] = -1, [IOVAB_VERDICT_ENDED] = -3,
+	};
+	const struct iovab_migration *m = &row->migration;
+
+	if (!m->n || !rounds__verdict_name(m->verdict))
+		return (struct columns_key){ .state = IOVAB_VALUE_NOT_MEASURED };
+	return (struct columns_key){
+		.state = IOVAB_VALUE_KNOWN,
+		.number = m->verdict == IOVAB_VERDICT_STUCK ? m->hinders : order[m->verdict],
+	};
+}
+
 /* --- numbers --- */
 
 static struct columns_key value_key(struct iovab_value v)
@@ -206,61 +229,64 @@ static const struct column columns[] = {
 	  .help = "the kernel's name of the device, or a HWPT's number and how many devices it has" },
 	{ COLUMN(state, 5, 5, 0, WINDOWS), LEFT, .title = "STATE",
 	  .help = "live; idle: no report in the interval; new: first seen; stale: its owner is gone" },
-	{ COLUMN(driver, 13, 16, 17, WINDOWS), LEFT, .title = "DRIVER",
+	{ COLUMN(driver, 13, 16, 18, WINDOWS), LEFT, .title = "DRIVER",
 	  .help = "driver of the device" },
-	{ COLUMN(vfio, 6, 8, 23, WINDOWS), LEFT, .title = "VFIO",
+	{ COLUMN(vfio, 6, 8, 24, WINDOWS), LEFT, .title = "VFIO",
 	  .help = "the device's name below /dev/vfio/devices" },
-	{ COLUMN(client, 7, 7, 25, WINDOWS), LEFT, .title = "CLIENT",
+	{ COLUMN(client, 7, 7, 26, WINDOWS), LEFT, .title = "CLIENT",
 	  .help = "who asks for reports: vfio, iommufd or the reference" },
-	{ COLUMN(phase, 9, 9, 19, WINDOWS), LEFT, .title = "PHASE",
+	{ COLUMN(phase, 9, 9, 20, WINDOWS), LEFT, .title = "PHASE",
 	  .help = "of the migration, when the last report began: precopy or stop-copy" },
+	{ COLUMN(converges, 5, 5, 13, DENSITY), LEFT, .descending = true, .bad = true,
+	  .title = "CONV",
+	  .help = "does its migration converge: yes, NO, (no): another device is why, early, ended" },
 	{ COLUMN(pid, 7, 7, 9, WINDOWS), .right = true, .title = "PID",
 	  .help = "process that owns the device" },
 	{ COLUMN(comm, 15, 15, 12, WINDOWS), LEFT, .title = "COMMAND",
 	  .help = "name of that process" },
 	{ COLUMN(vm, 8, 20, 10, WINDOWS), LEFT, .title = "VM",
 	  .help = "name of the virtual machine, as its command line gives it" },
-	{ COLUMN(inflight, 3, 3, 18, WINDOWS), RIGHT, .title = "RUN",
+	{ COLUMN(inflight, 3, 3, 19, WINDOWS), RIGHT, .title = "RUN",
 	  .help = "reports under way now" },
 	{ COLUMN(reports, 7, 7, 4, WINDOWS), RIGHT, .title = "REPORTS",
 	  .help = "reports that ended" },
 	{ COLUMN(errors, 6, 6, 11, WINDOWS), RIGHT, .title = "ERRORS", .bad = true,
 	  .help = "reports that failed" },
-	{ COLUMN(p50, 8, 8, 16, WINDOWS), RIGHT, .title = "P50",
+	{ COLUMN(p50, 8, 8, 17, WINDOWS), RIGHT, .title = "P50",
 	  .help = "half of the reports took less time" },
 	{ COLUMN(p99, 8, 8, 6, WINDOWS), RIGHT, .title = "P99",
 	  .help = "99 % of the reports took less time" },
-	{ COLUMN(max, 8, 8, 15, WINDOWS), RIGHT, .title = "MAX",
+	{ COLUMN(max, 8, 8, 16, WINDOWS), RIGHT, .title = "MAX",
 	  .help = "the longest report" },
 	{ COLUMN(windows, 7, 7, 2, WINDOWS), RIGHT, .title = "WINDOWS",
 	  .help = "times that the kernel pinned a piece of the bitmap" },
 	{ COLUMN(clean, 7, 7, 3, DENSITY), RIGHT, .title = "CLEAN",
 	  .help = "share of the windows in which nothing was dirty" },
-	{ COLUMN(repins, 7, 7, 29, WINDOWS), RIGHT, .title = "REPINS",
+	{ COLUMN(repins, 7, 7, 30, WINDOWS), RIGHT, .title = "REPINS",
 	  .help = "windows that had been pinned before in the same report" },
-	{ COLUMN(pinned, 7, 7, 22, WINDOWS), RIGHT, .title = "PINNED",
+	{ COLUMN(pinned, 7, 7, 23, WINDOWS), RIGHT, .title = "PINNED",
 	  .help = "pages of bitmap pinned" },
-	{ COLUMN(pinned_now, 6, 6, 24, WINDOWS), RIGHT, .title = "NOW",
+	{ COLUMN(pinned_now, 6, 6, 25, WINDOWS), RIGHT, .title = "NOW",
 	  .help = "pages of bitmap pinned now" },
-	{ COLUMN(pin_p99, 8, 8, 26, WINDOWS), RIGHT, .title = "PIN P99",
+	{ COLUMN(pin_p99, 8, 8, 27, WINDOWS), RIGHT, .title = "PIN P99",
 	  .help = "99 % of the pins took less time" },
-	{ COLUMN(pin_failures, 6, 6, 20, WINDOWS), RIGHT, .title = "PINERR", .bad = true,
+	{ COLUMN(pin_failures, 6, 6, 21, WINDOWS), RIGHT, .title = "PINERR", .bad = true,
 	  .help = "pins that failed" },
 	{ COLUMN(dirty, 8, 8, 5, DENSITY), RIGHT, .title = "DIRTY",
 	  .help = "memory that became dirty in the bitmaps" },
 	{ COLUMN(dirty_rate, 10, 10, 8, DENSITY), RIGHT, .title = "DIRTY/S",
 	  .help = "the same a second, in the last interval" },
-	{ COLUMN(density, 8, 8, 13, DENSITY), RIGHT, .title = "DENSITY",
+	{ COLUMN(density, 8, 8, 14, DENSITY), RIGHT, .title = "DENSITY",
 	  .help = "dirty memory / memory that was asked about" },
-	{ COLUMN(marks, 7, 7, 27, SETS), RIGHT, .title = "MARKS",
+	{ COLUMN(marks, 7, 7, 28, SETS), RIGHT, .title = "MARKS",
 	  .help = "calls that marked pages" },
-	{ COLUMN(marked, 8, 8, 21, SETS), RIGHT, .title = "MARKED",
+	{ COLUMN(marked, 8, 8, 22, SETS), RIGHT, .title = "MARKED",
 	  .help = "memory that the calls marked, each time counted" },
-	{ COLUMN(redundant, 8, 8, 14, SETS), RIGHT, .title = "REDUND",
+	{ COLUMN(redundant, 8, 8, 15, SETS), RIGHT, .title = "REDUND",
 	  .help = "memory marked again" },
 	{ COLUMN(lost, 8, 8, 7, SETS), RIGHT, .title = "LOST", .bad = true,
 	  .help = "memory marked whose bit did not reach the bitmap" },
-	{ COLUMN(overshoot, 8, 8, 28, SETS), RIGHT, .title = "OVER", .bad = true,
+	{ COLUMN(overshoot, 8, 8, 29, SETS), RIGHT, .title = "OVER", .bad = true,
 	  .help = "memory marked outside the range of the report" },
 };
 

@@ -36,6 +36,7 @@ struct features_hook {
 	const char *function;	/* the kernel's */
 	enum features_method method;
 	const char *how;	/* at which of its ends */
+	const char *why;	/* the method is not the cheapest one; NULL: it is */
 	enum iovab_tier tier;	/* the lowest that needs it */
 };
 
@@ -53,7 +54,7 @@ struct features {
 	 * and where addresses are hidden from us (kptr_restrict, without CAP_SYSLOG).
 	 */
 	__u64 vfio_callback, iommufd_callback;
-	bool kprobes;			/* for the clients' functions, too */
+	bool kprobes;			/* all by kprobes, the clients' functions, too */
 	/* where the kernel keeps the addresses of its direct map and of its struct pages; 0: nowhere */
 	__u64 direct_map_var, page_map_var;
 	unsigned int client_modules;	/* that were there when these were looked up: bits */
@@ -87,8 +88,8 @@ bool features__module_loaded(void);
 /* True if the reference implementation's module is loaded. Cheap. */
 bool features__reference_loaded(void);
 
-/* From now on kprobes wherever a function is there. */
-void features__use_kprobes(struct features *f);
+/* From now on kprobes wherever a function is there; @why: a reason that lives on. */
+void features__use_kprobes(struct features *f, const char *why);
 
 /* The highest tier whose hooks are all there; 0: none. */
 enum iovab_tier features__best_tier(const struct features *f);

@@ -310,6 +310,44 @@ static void put_range(json_t *o, const struct iovab_row *row, int *err)
 	put(o, "page_size", integer(row->page_size), err);
 }
 
+static void put_or_note(json_t *o, const char *key, struct iovab_ratio r, json_t *unknown, int *err)
+{
+	put_ratio(o, key, r, err);
+	if (r.state == IOVAB_VALUE_UNKNOWN)
+		note_unknown(unknown, key, err);
+}
+
+json_t *json__convergence(const struct iovab_migration *m, int *err)
+{
+	const char *verdict = rounds__verdict_name(m->verdict);
+	json_t *o = json_object(), *unknown = json_array();
+
+	if (verdict)
+		put(o, "verdict", json_string_nocheck(verdict), err);
+	else if (m->verdict == IOVAB_VERDICT_UNKNOWN)
+		note_unknown(unknown, "verdict", err);
+	put(o, "hinders", json_boolean(m->verdict == IOVAB_VERDICT_STUCK && m->hinders), err);
+	put(o, "rounds", integer(m->n), err);
+	put(o, "rounds_judged", integer(m->judged), err);
+	put(o, "rounds_stuck", integer(m->stuck_rounds), err);
+	put(o, "trend", json_string_nocheck(rounds__trend_name(m->trend)), err);
+	put_or_note(o, "early_bytes", m->early_bytes, unknown, err);
+	put_or_note(o, "late_bytes", m->late_bytes, unknown, err);
+	put_or_note(o, "early_bytes_per_s", m->early_per_s, unknown, err);
+	put_or_note(o, "late_bytes_per_s", m->late_per_s, unknown, err);
+	put_or_note(o, "needed_bytes_per_s", m->needed_per_s, unknown, err);
+	put_ratio(o, "needed_when_stuck_bytes_per_s", m->stuck_per_s, err);
+	put_ratio(o, "round_s", m->round_s, err);
+	put_ratio(o, "share", m->share, err);
+	put(o, "devices", integer(m->devices), err);
+	put_or_note(o, "all_late_bytes", m->all_late_bytes, unknown, err);
+	put_or_note(o, "all_needed_bytes_per_s", m->all_needed_per_s, unknown, err);
+	if (json_array_size(unknown))
+		put(o, "unknown", json_incref(unknown), err);
+	json_decref(unknown);
+	return o;
+}
+
 static void put_now(json_t *o, const struct iovab_row *row, int *err)
 {
 	if (model__phase_name(row->phase))
@@ -338,6 +376,8 @@ static json_t *line_object(const struct common *c, const struct iovab_row *row, 
 	if (row->has_interval)
 		put(o, "interval", scope_object(&row->interval, s->tier, err), err);
 	put_now(o, row, err);
+	if (row->migration.n)
+		put(o, "convergence", json__convergence(&row->migration, err), err);
 	put(o, "events_lost", integer(s->events_lost), err);
 	put(o, "losses", json_incref(c->losses), err);
 	put(o, "cost", json_incref(c->cost), err);

@@ -219,6 +219,7 @@ void live__draw(struct live *live, const struct iovab_snapshot *snapshot)
 	live__resize(live);	/* a lost SIGWINCH must not last */
 	snapshot = choose(live, snapshot);
 	live->tier = snapshot->tier;
+	live->bandwidth = snapshot->bandwidth;
 	if (live->sort_by_default) {
 		live->list.sort = default_column(live->tier);
 		live->sort_by_default = false;

@@ -5,8 +5,10 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "convergence.h"
 #include "live_priv.h"
 
 #define TWO_COLUMNS	120	/* cells from which on there is room for both */
@@ -132,6 +134,27 @@ static void lay_out_phase(struct page *page, const struct iovab_row *row)
 	}
 }
 
+/* Whether its migration converges, in lines that fit. */
+static void lay_out_convergence(struct page *page, const struct iovab_row *row)
+{
+	struct flow f = { .charset = page->live->charset,
+			  .width = (size_t)(page->width > LABEL_WIDTH + 20 ? page->width - LABEL_WIDTH : 20) };
+	bool stuck = row->migration.verdict == IOVAB_VERDICT_STUCK;
+	char *text = NULL, *line, *rest;
+	size_t size;
+
+	if (!row->migration.n)
+		return;
+	f.out = open_memstream(&text, &size);
+	if (!f.out)
+		return;
+	convergence__put(&f, &row->migration, page->live->bandwidth);
+	if (!fclose(f.out))
+		for (rest = text; (line = strsep(&rest, "\n"));)
+			fact(page, line == text ? "converges" : "", stuck ? LOOK_BAD : LOOK_PLAIN, "%s", line);
+	free(text);
+}
+
 static void lay_out_identity(struct page *page, const struct iovab_row *row)
 {
 	const char *client = model__client_name(row->client);
@@ -149,6 +172,7 @@ static void lay_out_identity(struct page *page, const struct iovab_row *row)
 	if (row->hwpt)
 		lay_out_hwpt(page, row);
 	lay_out_phase(page, row);
+	lay_out_convergence(page, row);
 	lay_out_owner(page, row);
 	lay_out_range(page, row);
 	lay_out_now(page, row);

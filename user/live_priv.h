@@ -84,7 +84,8 @@ struct live {
 	struct live_list list;
 	bool sort_by_default;	/* until a snapshot tells the tier */
 	bool editing;		/* keys go to the filter */
-	enum iovab_tier tier;	/* of the last snapshot */
+	enum iovab_tier tier;	/* of the last snapshot, and so is ... */
+	__u64 bandwidth;	/* ... this */
 	__u32 detail_id;	/* whose details are shown; 0: of the row that is selected */
 	int scroll;		/* first line of the page that is shown */
 	int page_height;

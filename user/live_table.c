@@ -3,14 +3,17 @@
  * The table of all devices, and the header above every screen.
  *
  * The header has two lines where the screen is wide and three where it is not,
- * whatever the figures are: a table that moves up and down cannot be read. In
+ * whatever the figures are: a table that moves up and down cannot be read. Only a
+ * migration that does not converge has a line more, for it is what one is here for. In
  * each line what comes first is what must not be missing; what does not fit
  * behind it is left out.
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "convergence.h"
 #include "live_priv.h"
 
 #define WIDE_COLS	100
@@ -119,7 +122,25 @@ static void add_now(struct line *line, const struct iovab_snapshot *s)
 		  units__count(pages, sizeof(pages), s->pages_pinned_now));
 }
 
-int table__draw_header(struct live *live, const struct iovab_snapshot *snapshot)
+/* What does not converge, as far as there is room: a line each. Returns the next line. */
+static int draw_stuck(const struct live *live, int y, const struct iovab_snapshot *s)
+{
+	char *text = NULL;
+	size_t i, size;
+
+	for (i = 0; i < s->n_rows && y < LINES / 3; i++) {
+		struct flow f = { .out = open_memstream(&text, &size), .charset = live->charset };
+		bool stuck = f.out && convergence__put_stuck(&f, s, i);
+
+		if (f.out && !fclose(f.out) && stuck)
+			screen__add(live, y++, 1, COLS - 2, LOOK_BAD, text);
+		free(text);
+		text = NULL;
+	}
+	return y;
+}
+
+static int draw_lines(struct live *live, const struct iovab_snapshot *snapshot)
 {
 	struct line line = { .live = live };
 
@@ -138,6 +159,11 @@ int table__draw_header(struct live *live, const struct iovab_snapshot *snapshot)
 	add_time(&line, snapshot);
 	add_now(&line, snapshot);
 	return 3;
+}
+
+int table__draw_header(struct live *live, const struct iovab_snapshot *snapshot)
+{
+	return draw_stuck(live, draw_lines(live, snapshot), snapshot);
 }
 
 /* The arrow stands in the gap behind a column, or right behind a title on the left. */

@@ -48,6 +48,11 @@ void model__set_max_vanished(struct model *m, size_t max)
 	m->rows.max_vanished = max;
 }
 
+void model__set_bandwidth(struct model *m, __u64 bytes)
+{
+	m->snapshot.bandwidth = bytes;
+}
+
 static void update_live(struct model *m, const struct iovab_facts *facts)
 {
 	struct iovab_snapshot *s = &m->snapshot;
@@ -213,6 +218,7 @@ const struct iovab_snapshot *model__update(struct model *m, const struct iovab_f
 	rows__sum(&m->rows, &s->sum);
 	update_live(m, facts);
 	update_heat(m, facts);
+	rows__follow(&m->rows, facts);
 	update_troubles(m, facts);
 	update_losses(m, facts);
 	update_cost(m, facts, interval_ns);

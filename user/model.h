@@ -10,27 +10,8 @@
 #define IOVAB_MODEL_H
 
 #include "facts.h"
-
-/*
- * A figure is not just a number. "Not measured" (this tier does not look),
- * "unknown" (it looked and could not see, so that any number would be wrong)
- * and zero are different things, and every view shows them differently.
- */
-enum iovab_value_state {
-	IOVAB_VALUE_NOT_MEASURED = 0,
-	IOVAB_VALUE_UNKNOWN,
-	IOVAB_VALUE_KNOWN,
-};
-
-struct iovab_value {
-	enum iovab_value_state state;
-	__u64 v;
-};
-
-struct iovab_ratio {
-	enum iovab_value_state state;
-	double v;
-};
+#include "rounds.h"
+#include "value.h"
 
 /* Counters, in the order and with the names of the JSON contract (model__figure_name). */
 enum iovab_figure {
@@ -136,6 +117,9 @@ struct iovab_row {
 	__u64 oldest_in_flight_ns;	/* age of the oldest one */
 	__u64 pages_pinned_now;
 	struct iovab_heat heat;
+
+	/* the last one, if the facts have reports and the tier has dirty bytes; n 0: none */
+	struct iovab_migration migration;
 };
 
 /* A report that lost marks or overwrote memory. */
@@ -160,6 +144,7 @@ struct iovab_snapshot {
 	enum iovab_state state;
 	enum iovab_tier tier;
 	const char *generation;		/* NULL while waiting */
+	__u64 bandwidth;		/* bytes a second that a migration can send; 0: not known */
 
 	struct iovab_losses losses;	/* totals, of all loads of the programs */
 	__u64 events_lost;		/* sum of those that make totals too small */
@@ -194,6 +179,9 @@ void model__free(struct model *m);
 
 /* Keeps at most @max of them, for somebody who has no use for old rows. */
 void model__set_max_vanished(struct model *m, size_t max);
+
+/* Bytes a second that a migration can send, for whoever says whether it converges. */
+void model__set_bandwidth(struct model *m, __u64 bytes);
 
 /*
  * Takes the facts of one moment. The snapshot it produces belongs to the model

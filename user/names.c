@@ -90,6 +90,7 @@ static const struct {
 	LOSS(starts_full, true),
 	LOSS(names_cut, false),		/* the row is there, under a shorter name */
 	LOSS(events_dropped, false),	/* the strip misses windows, no total does */
+	LOSS(marks_dropped, false),	/* counted, but not in the recording */
 	LOSS(recursion_missed, true),
 #undef LOSS
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "convergence.h"
 #include "flow.h"
 #include "plain.h"
 
@@ -61,6 +62,7 @@ static void write_header(FILE *out, const struct iovab_snapshot *s, const struct
 	put_now(&f, s);
 	flow__end(&f);
 	plain__write_losses(out, s, o->width, o->charset);
+	convergence__write_stuck(out, s, o->width, o->charset);
 }
 
 /* The losses that make totals too small, or the others, if any. */

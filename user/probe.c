@@ -14,12 +14,6 @@ static const char *const tier_adds[] = {
 	[IOVAB_TIER_SETS] = "marked, redundant, lost, overshoot, stray bits, runs, order",
 };
 
-static const char *const method_text[] = {
-	[FEATURES_NO_METHOD] = "",
-	[FEATURES_TRAMPOLINE] = "trampoline ",
-	[FEATURES_KPROBE] = "kprobe (it has no type information) ",
-};
-
 static const char *const method_names[] = {
 	[FEATURES_TRAMPOLINE] = "trampoline",
 	[FEATURES_KPROBE] = "kprobe",
@@ -37,9 +31,13 @@ static void write_hooks(FILE *out, const struct features *f)
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		const struct features_hook *h = &f->hooks[i];
 
-		fprintf(out, "%-10s %-22s %s%s\n", h->signal, h->function,
-			method_text[h->method],
-			h->method ? h->how : "not in this kernel, or inlined: cannot be seen");
+		fprintf(out, "%-10s %-22s ", h->signal, h->function);
+		if (!h->method)
+			fputs("not in this kernel, or inlined: cannot be seen\n", out);
+		else if (h->why)
+			fprintf(out, "%s (%s) %s\n", method_names[h->method], h->why, h->how);
+		else
+			fprintf(out, "%s %s\n", method_names[h->method], h->how);
 	}
 }
 
@@ -100,6 +98,8 @@ static json_t *json_hooks(const struct features *f)
 			json_object_set_new(o, "method", json_string(method_names[h->method]));
 		if (h->method)
 			json_object_set_new(o, "how", json_string(h->how));
+		if (h->why)
+			json_object_set_new(o, "why", json_string(h->why));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "convergence.h"
 #include "figures.h"
 #include "heat.h"
 #include "rows.h"
@@ -31,12 +32,19 @@ struct entry {
 	__u64 before_ns;		/* when those were */
 	bool present;			/* in the facts at hand */
 	bool vanished;			/* it was not, so the row is stale */
+	struct rounds rounds;		/* of its last migration */
+	__u64 told;			/* reports of it in the facts at hand */
 };
 
 void rows__free(struct rows *r)
 {
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		rounds__free(&r->entries[i].rounds);
 	free(r->rows);
 	free(r->entries);
+	free(r->members);
 	free(r->index);
 }
 
@@ -45,6 +53,7 @@ void rows__free(struct rows *r)
 static int reserve_rows(struct rows *r, size_t n)
 {
 	size_t capacity = r->capacity ? r->capacity : 16;
+	struct convergence_member *members;
 	struct iovab_row *rows;
 	struct entry *entries;
 
@@ -56,10 +65,14 @@ static int reserve_rows(struct rows *r, size_t n)
 	if (!rows)
 		return -ENOMEM;
 	r->rows = rows;
-		entries = reallocarray(r->entries, capacity, sizeof(*entries));
+	entries = reallocarray(r->entries, capacity, sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
 	r->entries = entries;
+	members = reallocarray(r->members, capacity, sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	r->members = members;
 	r->capacity = capacity;
 	return 0;
 }
@@ -296,6 +309,7 @@ static void fold_vanished(struct rows *r)
 	for (from = 0; from < r->n; from++) {
 		if (excess && r->entries[from].vanished) {
 			figures__add(&r->folded, &r->rows[from].total);
+			rounds__free(&r->entries[from].rounds);
 			r->n_folded++;
 			r->n_vanished--;
 			excess--;
@@ -332,6 +346,60 @@ struct iovab_row *rows__find(struct rows *r, __u32 source_id)
 	__u32 at = source_id ? *index_slot(r, source_id) : 0;
 
 	return at && r->entries[at - 1].present ? &r->rows[at - 1] : NULL;
+}
+
+/* --- migrations --- */
+
+static void judge_migrations(struct rows *r)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < r->n; i++) {
+		struct rounds *rounds = &r->entries[i].rounds;
+
+		if (!rounds->n_migrations)
+			continue;
+		rounds__settle(rounds);
+		r->rows[i].migration = rounds->migrations[rounds->n_migrations - 1];
+		r->members[n].pid = r->rows[i].pid;
+		r->members[n++].migration = &r->rows[i].migration;
+	}
+	convergence__judge(r->members, n);
+}
+
+void rows__follow(struct rows *r, const struct iovab_facts *facts)
+{
+	bool changed = facts->n_reports;
+	size_t i;
+
+	if (facts->tier < IOVAB_TIER_DENSITY)
+		return;		/* no dirty bytes, so no trend */
+	for (i = 0; i < facts->n_reports; i++) {
+		const struct iovab_row *row = rows__find(r, facts->reports[i].source_id);
+
+		if (row)
+			r->entries[row - r->rows].told++;
+	}
+	for (i = 0; i < r->n; i++) {
+		struct entry *e = &r->entries[i];
+
+		if (e->present)
+			rounds__expect(&e->rounds, e->told, e->before.reports, r->rows[i].has_interval);
+		changed |= e->rounds.doubt;
+		e->told = 0;
+	}
+	for (i = 0; i < facts->n_reports; i++) {
+		const struct iovab_row *row = rows__find(r, facts->reports[i].source_id);
+		struct rounds *rounds = row ? &r->entries[row - r->rows].rounds : NULL;
+
+		if (!row)
+			continue;
+		rounds->keep_last = true;
+		/* without memory it is left out, and the round's dirty bytes are unknown */
+		rounds__add(rounds, &facts->reports[i], facts->tier);
+	}
+	if (changed)
+		judge_migrations(r);
 }
 
 void rows__sum(const struct rows *r, struct iovab_figures *sum)

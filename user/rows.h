@@ -15,6 +15,7 @@ struct rows {
 
 	/* rows.c's own */
 	struct entry *entries;
+	struct convergence_member *members;	/* room for as many as there are rows */
 	size_t capacity, n_vanished;
 	size_t max_vanished;		/* 0: MODEL_MAX_VANISHED */
 	__u32 last_id;
@@ -35,6 +36,12 @@ void rows__update(struct rows *r, const struct iovab_facts *facts, double second
 
 /* The row of a source that is in these facts; NULL if there is none. */
 struct iovab_row *rows__find(struct rows *r, __u32 source_id);
+
+/*
+ * Follows the reports of the facts, whose sources are in already, and judges the
+ * migrations that they make up.
+ */
+void rows__follow(struct rows *r, const struct iovab_facts *facts);
 
 /* The totals of all rows, those that are no longer kept too. */
 void rows__sum(const struct rows *r, struct iovab_figures *sum);

@@ -12,6 +12,7 @@
 #include "clients.h"
 #include "iovab.skel.h"
 #include "reference.h"
+#include "targets.h"
 
 #define MAX_HOOKS 16
 
@@ -62,9 +63,16 @@ static bool hook_wanted(const struct session *s, const struct hook *h)
 	return s->opts.tier >= h->tier && h->generations & 1U << s->features.generation;
 }
 
+static bool marks_wanted(const struct session *s)
+{
+	return s->opts.want_marks && s->opts.tier >= IOVAB_TIER_SETS;
+}
+
 /* The program for one of the two ways. */
 static struct bpf_program *hook_program(const struct session *s, const struct hook *h, bool kprobe)
 {
+	if (h->signal == FEATURES_SET && marks_wanted(s))
+		return kprobe ? s->bpf->progs.set_entry_recorded_kprobe : s->bpf->progs.set_entry_recorded;
 	return *(struct bpf_program **)((char *)s->bpf + (kprobe ? h->kprobe : h->trampoline));
 }
 
@@ -158,6 +166,19 @@ static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
 	return 0;
 }
 
+/* What nobody asked for has maps of the least size. */
+static void size_rings(struct session *s)
+{
+	if (s->opts.ring_bytes)
+		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
+	if (!marks_wanted(s)) {
+		bpf_map__set_max_entries(s->bpf->maps.run_buffers, 1);
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, sysconf(_SC_PAGESIZE));
+	} else if (s->opts.mark_ring_bytes) {
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, s->opts.mark_ring_bytes);
+	}
+}
+
 /*
  * Where there is no facility, no program is wanted, and what is loaded are the maps alone,
  * for the reference. If they were, and the facility has come, its programs take them over.
@@ -181,14 +202,15 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
+	s->bpf->rodata->want_marks = marks_wanted(s);
+	s->bpf->rodata->want_reports = s->opts.want_reports;
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
 	if (s->opts.tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
+	size_rings(s);
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
-	if (s->opts.ring_bytes)
-		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
 					  hook_wanted(s, &hooks[i]));
@@ -240,12 +262,24 @@ static int attach_hooks(struct session *s, struct iovab_error *e)
 	return 0;
 }
 
+static int open_targets(const struct session *s)
+{
+	const char *where = s->features.where;
+
+	return targets__open(strcmp(where, "vmlinux") ? where : NULL);
+}
+
 static int load_and_attach(struct session *s, struct iovab_error *e)
 {
-	if (load(s, e))
-		return -1;
-	attach_clients(s);
-	return attach_hooks(s, e);
+	int err = open_targets(s);
+
+	if (err)
+		return fail(s, e, "read the kernel's type information", err);
+	err = load(s, e);
+	if (!err)
+		attach_clients(s);
+	targets__close();
+	return err ? err : attach_hooks(s, e);
 }
 
 static int attach_facility(struct session *s, struct iovab_error *e)
@@ -255,13 +289,13 @@ static int attach_facility(struct session *s, struct iovab_error *e)
 	if (features__best_tier(&s->features) < s->opts.tier)
 		return refuse_tier(s, e);
 	if (s->opts.kprobes)
-		features__use_kprobes(&s->features);
+		features__use_kprobes(&s->features, "asked for");
 	if (!load_and_attach(s, e))
 		return 0;
 	if (s->features.kprobes || e->code != IOVAB_EXIT_NO_BPF)
 		return -1;
 	/* an architecture without trampolines, or one of them is taken: the other way */
-	features__use_kprobes(&s->features);
+	features__use_kprobes(&s->features, "trampolines do not work here");
 	if (load_and_attach(s, &again))
 		return -1;
 	*e = (struct iovab_error){};
@@ -332,7 +366,10 @@ void session__refresh(struct session *s)
 		features__find_symbols(&s->features);
 	if (!session__attached(s))
 		return;
+	/* without them no program is loaded, and the client says so */
+	open_targets(s);
 	attach_clients(s);
+	targets__close();
 	attach_reference(s);
 }
 

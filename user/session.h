@@ -17,9 +17,12 @@
 
 struct session_options {
 	enum iovab_tier tier;
-	bool want_events;	/* somebody will read the window events */
+	bool want_events;	/* somebody will read the events of windows and reports */
+	bool want_reports;	/* or those of reports alone, which are few */
+	bool want_marks;	/* somebody will read the marks; tier sets only */
 	unsigned int max_sources;	/* 0: IOVAB_MAX_SOURCES, which is also the most */
 	unsigned int ring_bytes;	/* of the events; a power of two, 0: as usual */
+	unsigned int mark_ring_bytes;	/* of the marks, if they are wanted; likewise */
 	bool kprobes;		/* also where trampolines work */
 	bool verbose;		/* libbpf's own messages to stderr */
 };

@@ -74,17 +74,6 @@ static json_t *round_object(const struct study *s, const struct iovab_round *r, 
 	return o;
 }
 
-static json_t *convergence_object(const struct iovab_migration *m, int *err)
-{
-	json_t *o = json_object();
-
-	put(o, "trend", json_string_nocheck(rounds__trend_name(m->trend)), err);
-	put_ratio(o, "early_bytes_per_s", m->early_per_s, err);
-	put_ratio(o, "late_bytes_per_s", m->late_per_s, err);
-	put_ratio(o, "needed_bytes_per_s", m->needed_per_s, err);
-	return o;
-}
-
 static json_t *downtime_object(const struct iovab_migration *m, int *err)
 {
 	json_t *o = json_object();
@@ -106,7 +95,7 @@ static json_t *migration_object(const struct study *s, const struct rounds *r,
 	for (i = m->first; i < m->first + m->n; i++)
 		append(rounds, round_object(s, &r->rounds[i], err), err);
 	put(o, "rounds", rounds, err);
-	put(o, "convergence", convergence_object(m, err), err);
+	put(o, "convergence", json__convergence(m, err), err);
 	if (m->has_stop)
 		put(o, "downtime", downtime_object(m, err), err);
 	return o;
@@ -122,7 +111,7 @@ static json_t *hot_array(const struct study_row *row, int *err)
 
 		put(o, "iova", integer(row->hot[i].iova), err);
 		put(o, "length", integer(row->hot[i].last - row->hot[i].iova + 1), err);
-		put(o, "dirty_bytes", integer(row->hot[i].dirty_bytes), err);
+		put(o, row->hot_marks ? "marked_bytes" : "dirty_bytes", integer(row->hot[i].bytes), err);
 		put(o, "share", json_real(row->hot[i].share), err);
 		append(a, o, err);
 	}
@@ -292,6 +281,8 @@ static json_t *device_object(const struct study *s, const struct iovab_row *row,
 	for (i = 0; known && i < known->rounds.n_migrations; i++)
 		append(migrations,
 		       migration_object(s, &known->rounds, &known->rounds.migrations[i], err), err);
+	/* each of them has its own */
+	json_object_del(o, "convergence");
 	put(o, "migrations", migrations, err);
 	if (known)
 		put(o, "hot", hot_array(known, err), err);
@@ -316,6 +307,8 @@ static void put_about(json_t *o, const struct study *s, int *err)
 	put(o, "moments_failed", integer(a->moments_failed), err);
 	put(o, "events_failed", integer(a->events_failed), err);
 	put(o, "events_pruned", integer(a->events_pruned), err);
+	put(o, "marks_failed", integer(a->marks_failed), err);
+	put(o, "marks_pruned", integer(a->marks_pruned), err);
 	put(o, "tier", json_string_nocheck(model__tier_name(s->last->tier)), err);
 	put(o, "events_lost", integer(s->last->events_lost), err);
 }

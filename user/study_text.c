@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "columns.h"
+#include "convergence.h"
 #include "flow.h"
 #include "plain.h"
 #include "summary.h"
@@ -93,6 +94,11 @@ static void write_head(const struct page *p)
 			    (unsigned long long)s->about->events_pruned);
 		flow__end(&f);
 	}
+	if (s->about->marks_pruned) {
+		flow__words(&f, "%llu marks were dropped to keep the file small: hot ranges and replay "
+			    "--policy do without them.", (unsigned long long)s->about->marks_pruned);
+		flow__end(&f);
+	}
 	fputc('\n', p->out);
 }
 
@@ -132,6 +138,11 @@ static void write_losses(const struct page *p)
 			    "totals are right, rounds and charts miss these.",
 			    (unsigned long long)s->about->moments_failed,
 			    (unsigned long long)s->about->events_failed);
+		flow__end(&f);
+	}
+	if (s->about->marks_failed) {
+		flow__words(&f, "%llu marks could not be written: hot ranges and replay --policy do "
+			    "without them.", (unsigned long long)s->about->marks_failed);
 		flow__end(&f);
 	}
 	plain__write_losses(p->out, s->last, p->o->width, p->o->charset);
@@ -219,7 +230,7 @@ static void write_rounds(const struct page *p, const struct rounds *r,
 	size_t i;
 
 	write_titles(p);
-	for (i = m->first; i < m->first + m->n; i++) {
+	for (i = m->first; i < m->first + m->kept; i++) {
 		if (i == m->first + FIRST_ROUNDS && m->n > FIRST_ROUNDS + LAST_ROUNDS) {
 			fprintf(p->out, "    ... %zu rounds more; --json has them all\n",
 				m->n - FIRST_ROUNDS - LAST_ROUNDS);
@@ -229,47 +240,14 @@ static void write_rounds(const struct page *p, const struct rounds *r,
 	}
 }
 
-/* What --bandwidth would do to it. */
-static void put_bandwidth(struct flow *f, const struct page *p, const struct iovab_migration *m)
-{
-	double bandwidth = (double)p->o->bandwidth;
-	char rate[IOVAB_UNITS_LEN], ns[IOVAB_UNITS_LEN];
-
-	if (!p->o->bandwidth)
-		return;
-	units__bytes_per_second(rate, sizeof(rate), bandwidth);
-	if (m->needed_per_s.v >= bandwidth) {
-		flow__words(f, "At %s it does not converge: as much is dirtied as is sent.", rate);
-	} else if (m->has_stop && m->stop.dirty_bytes.state == IOVAB_VALUE_KNOWN) {
-		flow__words(f, "At %s it converges, and what was dirty at the end takes %s to send.",
-			    rate, units__duration(ns, sizeof(ns),
-						  (__u64)((double)m->stop.dirty_bytes.v / bandwidth * 1e9),
-						  p->o->charset));
-	} else {
-		flow__words(f, "At %s it converges.", rate);
-	}
-}
-
 static void write_convergence(const struct page *p, const struct iovab_migration *m)
 {
 	struct flow f = flow(p, 4);
-	char early[IOVAB_UNITS_LEN], late[IOVAB_UNITS_LEN], needed[IOVAB_UNITS_LEN];
 
 	fputs("   ", p->out);	/* and a space before the first word */
 	f.used = 3;
-	if (m->needed_per_s.state != IOVAB_VALUE_KNOWN) {
-		flow__words(&f, "Dirty rate: %s.",
-			    m->needed_per_s.state == IOVAB_VALUE_UNKNOWN ?
-			    "unknown, for not every bitmap could be read" :
-			    p->study->last->tier < IOVAB_TIER_DENSITY ?
-			    "not measured at this tier" : "too few rounds to tell");
-	} else {
-		flow__words(&f, "Dirty rate: %s, from %s to %s. To converge, more than %s must be sent, "
-			    "for this device alone.", rounds__trend_name(m->trend),
-			    rate_text(early, m->early_per_s), rate_text(late, m->late_per_s),
-			    rate_text(needed, m->needed_per_s));
-		put_bandwidth(&f, p, m);
-	}
+	flow__words(&f, "Does it converge?");
+	convergence__put(&f, m, p->o->bandwidth);
 	flow__end(&f);
 }
 
@@ -301,10 +279,11 @@ static void write_hot(const struct page *p, const struct study_row *row)
 	fputs("  hot     ", p->out);	/* and two spaces before the first item */
 	f.used = 10;
 	for (i = 0; i < row->n_hot; i++)
-		flow__item(&f, "%#llx to %#llx (%s): %s of what was dirty",
+		flow__item(&f, "%#llx to %#llx (%s): %s of what was %s",
 			   (unsigned long long)row->hot[i].iova, (unsigned long long)row->hot[i].last,
 			   units__bytes(bytes, sizeof(bytes), row->hot[i].last - row->hot[i].iova + 1),
-			   units__percent(share, sizeof(share), row->hot[i].share));
+			   units__percent(share, sizeof(share), row->hot[i].share),
+			   row->hot_marks ? "marked" : "dirty");
 	flow__end(&f);
 }
 
@@ -369,6 +348,8 @@ int study_text__write(FILE *out, const struct study *s, const struct study_text_
 		fprintf(out, "No report was seen.\n");
 	else
 		write_worst(&p);
+	if (convergence__write_stuck(out, s->last, o->width, o->charset))
+		fputc('\n', out);
 	for (i = 0; i < s->last->n_rows; i++) {
 		const struct iovab_row *row = &s->last->rows[i];
 		const struct study_row *known = study__row(s, row);

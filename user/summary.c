@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "convergence.h"
 #include "flow.h"
 #include "plain.h"
 #include "summary.h"
@@ -360,6 +361,18 @@ static void write_what_if(struct flow *f, const struct iovab_figures *t)
 	flow__end(f);
 }
 
+/* --- its migration --- */
+
+/* Whether its last migration comes to its end, if one was seen. */
+static void write_convergence(struct flow *f, const struct iovab_row *row, __u64 bandwidth)
+{
+	if (!row->migration.n)
+		return;
+	label(f, "converges");
+	convergence__put(f, &row->migration, bandwidth);
+	flow__end(f);
+}
+
 /* --- all --- */
 
 static void write_device(struct flow *f, const struct iovab_row *row, enum iovab_tier tier)
@@ -505,12 +518,15 @@ int summary__write(FILE *out, const struct iovab_snapshot *s, unsigned int width
 
 	for (i = 0; i < s->n_rows; i++) {
 		write_device(&f, &s->rows[i], s->tier);
+		write_convergence(&f, &s->rows[i], s->bandwidth);
 		fputc('\n', out);
 	}
 	if (s->rows_folded)
 		fprintf(out, "and %llu devices that are gone, no longer listed\n\n",
 			s->rows_folded);
 	write_troubles(&f, s);
+	if (convergence__write_stuck(out, s, width, cs))
+		fputc('\n', out);
 	plain__write_losses(out, s, width, cs);
 	write_answer(&f, s);
 	return ferror(out) ? -EIO : 0;

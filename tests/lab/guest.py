@@ -22,8 +22,9 @@ PARTS = {
 	"reference": (("rows", "test_refrows", None), ("reference", "test_ref", 2)),
 	"kasan": (("kasan", "test_kasan", None),),
 	"hang": (("hang", "test_hang", 2),),
-	"life": (("probe", "test_probe", None), ("start", "test_start", None),
-		 ("hwpt", "test_hwpt", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
+	# first those that find clients' modules not loaded
+	"life": (("hwpt", "test_hwpt", None), ("probe", "test_probe", None),
+		 ("start", "test_start", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
 		 ("kprobe", "test_kprobe", 2),
 		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 		 ("screen", "test_screen", None), ("record", "test_record", 2),

@@ -27,18 +27,20 @@
 #define GIB		(1ULL << 30)
 #define STILL_TICKS	8
 #define WINDOW_BYTES	(64 * GIB)
+#define STUCK_ROUNDS	8
 
 struct demo {
 	unsigned int rows;
 	unsigned int tick;
 	enum iovab_tier tier;
 	long interval_ms;
-	bool still, waiting, lossy, hostile, faulty, unknown;
+	bool still, waiting, lossy, hostile, faulty, unknown, stuck;
 	struct live_options view;
 
 	struct iovab_source_fact *sources;
 	struct iovab_window_event *windows;
 	struct iovab_live_fact running;
+	struct iovab_report_event reports[2 * STUCK_ROUNDS];
 	struct iovab_facts facts;
 	struct model *model;
 	struct live *live;
@@ -157,6 +159,26 @@ static void fill_window(struct iovab_window_event *window, unsigned int i, unsig
 	}
 }
 
+/* The first two rows are one VM's; in each round the first of them dirties 12 MiB, the other little. */
+static void fill_reports(struct demo *demo, __u64 now_ns)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2 * STUCK_ROUNDS; i++) {
+		__u64 start_ns = now_ns - (STUCK_ROUNDS - i / 2) * 2000000000ULL + i % 2 * 1000000;
+
+		demo->reports[i] = (struct iovab_report_event){
+			.kind = IOVAB_EVENT_REPORT, .source_id = 1 + i % 2, .start_ns = start_ns,
+			.end_ns = start_ns + 500000, .length = GIB, .page_size = 4096,
+			.dirty_pages = (i % 2 ? MIB / 8 : 12 * MIB) / 4096, .phase = IOVAB_PHASE_PRECOPY,
+		};
+	}
+	demo->sources[1].key.pid = demo->sources[0].key.pid;
+	demo->facts.reports = demo->reports;
+	/* they come once */
+	demo->facts.n_reports = demo->snapshot ? 0 : 2 * STUCK_ROUNDS;
+}
+
 static int make_facts(struct demo *demo)
 {
 	struct iovab_facts *facts = &demo->facts;
@@ -173,6 +195,8 @@ static int make_facts(struct demo *demo)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	clock_gettime(CLOCK_REALTIME, &facts->wall);
 	facts->time_ns = (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec;
+	if (demo->stuck)
+		fill_reports(demo, facts->time_ns);
 	facts->state = demo->waiting ? IOVAB_STATE_WAITING : IOVAB_STATE_ATTACHED;
 	facts->tier = demo->tier;
 	facts->generation = demo->waiting ? NULL : "6.1, windows pinned in turn";
@@ -319,7 +343,7 @@ static int parse(struct demo *demo, int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "n:t:m:k:f:RIAswlhbu")) != -1) {
+	while ((opt = getopt(argc, argv, "n:t:m:k:f:RIAswlhbuc")) != -1) {
 		switch (opt) {
 		case 'n': demo->rows = (unsigned int)atoi(optarg); break;
 		case 't': demo->tier = (enum iovab_tier)atoi(optarg); break;
@@ -335,6 +359,7 @@ static int parse(struct demo *demo, int argc, char **argv)
 		case 'h': demo->hostile = true; break;
 		case 'b': demo->faulty = true; break;
 		case 'u': demo->unknown = true; break;
+		case 'c': demo->stuck = true; break;
 		default:
 			return -EINVAL;
 		}
@@ -362,7 +387,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: live_demo [-n rows] [-t tier 1-3] [-m interval ms] "
 			"[-k column] [-f filter] [-R reverse] [-I interval] [-A ascii]\n"
 			"  [-s still] [-w waiting] [-l losses] [-h hostile names] [-b faults] "
-			"[-u unknown]\n");
+			"[-u unknown] [-c does not converge]\n");
 		return 2;
 	}
 	demo.sources = calloc(demo.rows + 1, sizeof(*demo.sources));

@@ -388,6 +388,8 @@ function writeHead(app)
 		add(app, "p", "It goes on, or was not ended but killed: the last figures are those of its last moment.");
 	if (study.events_pruned)
 		add(app, "p", `${study.events_pruned} windows and reports were dropped to keep the file small: rounds and charts begin later than the totals.`);
+	if (study.marks_pruned)
+		add(app, "p", `${count(study.marks_pruned)} marks were dropped to keep the file small: hot ranges do without them.`);
 }
 
 function writeWrong(app)
@@ -407,6 +409,8 @@ function writeWrong(app)
 			lines.push(`${name}: ${count(n)}`);
 	if (study.moments_failed)
 		lines.push(`${study.moments_failed} moments could not be written, with ${study.events_failed} windows and reports: totals are right, rounds and charts miss these.`);
+	if (study.marks_failed)
+		lines.push(`${count(study.marks_failed)} marks could not be written: hot ranges do without them.`);
 	if (!lines.length)
 		return;
 	const box = add(app, "div", undefined, "wrong");
@@ -416,7 +420,9 @@ function writeWrong(app)
 }
 
 const neededBy = d => Math.max(0, ...d.migrations.map(m => m.convergence.needed_bytes_per_s || 0));
-const trendOf = d => d.migrations.map(m => m.convergence.trend).join(", ");
+const isStuck = m => m.convergence.verdict === "does-not-converge";
+const verdictOf = d => d.migrations.map(m => (m.convergence.verdict || "unknown").replaceAll("-", " ") +
+	(m.convergence.hinders ? " (its doing)" : "")).join(", ");
 
 function downtimeOf(d)
 {
@@ -432,13 +438,13 @@ function writeOverview(app)
 	if (hardest && neededBy(hardest))
 		add(app, "p", `Hardest to converge: ${nameOf(hardest)} of pid ${hardest.pid}; more than ${rate(neededBy(hardest))} must be sent for it alone.`);
 	addTable(app, [["device", true], ["VM", true], ["reports"], ["p99"], ["windows"], ["clean"], ["repins"], ["dirty"],
-		       ["dirty rate", true], ["bandwidth needed"], ["downtime in reports"], ["lost"]],
+		       ["migrations", true], ["bandwidth needed"], ["downtime in reports"], ["lost"]],
 		 study.devices.map((d, i) => [
 			{ text: nameOf(d), href: `#d${i}` }, d.vm || "", count(d.total.reports),
 			d.total.report_ns ? duration(d.total.report_ns.p99) : "-", count(d.total.windows),
 			d.total.windows_clean !== undefined && d.total.windows ? percent(d.total.windows_clean / d.total.windows) :
 				shown(d.total, "windows_clean", count),
-			count(d.total.repins), shown(d.total, "dirty_bytes", bytes), trendOf(d),
+			count(d.total.repins), shown(d.total, "dirty_bytes", bytes), bad(verdictOf(d), d.migrations.some(isStuck)),
 			neededBy(d) ? rate(neededBy(d)) : "-", downtimeOf(d),
 			bad(shown(d.total, "lost_bytes", bytes), d.total.lost_bytes > 0)]));
 }
@@ -473,9 +479,9 @@ function writeHot(section, d)
 	if (!d.hot.length)
 		return;
 	add(section, "h3", "Hot ranges");
-	addTable(section, [["#"], ["from", true], ["to", true], ["size"], ["dirtied"], ["share"]],
+	addTable(section, [["#"], ["from", true], ["to", true], ["size"], [d.hot[0].marked_bytes === undefined ? "dirtied" : "marked"], ["share"]],
 		 d.hot.map((h, i) => [String(i + 1), hex(BigInt(h.iova)), hex(BigInt(h.iova) + BigInt(h.length) - 1n),
-				      bytes(h.length), bytes(h.dirty_bytes), percent(h.share)]));
+				      bytes(h.length), bytes(h.marked_bytes ?? h.dirty_bytes), percent(h.share)]));
 }
 
 /* What other ways of pinning would have done with the same marks. */
