@@ -224,6 +224,7 @@ static long unpin_window(__u32 index, struct unpin *u)
 static __always_inline void handle_unpin(int n, __u64 first, __u64 pages, __u64 addresses)
 {
 	struct report *r = report_at(n);
+	struct iovab_slot *s = slot_at(n);
 	struct unpin u = { .n = n, .left = pages, .addresses = addresses };
 
 	if (!r)
@@ -232,7 +233,8 @@ static __always_inline void handle_unpin(int n, __u64 first, __u64 pages, __u64 
 	bpf_loop(pages, unpin_window, &u, 0);
 	if (u.unseen)
 		window_unseen(r);
-	slot_at(n)->pages_now -= pages;
+	/* fewer: the pin of some was not seen */
+	s->pages_now -= pages < s->pages_now ? pages : s->pages_now;
 }
 
 /* --- reports --- */
