@@ -19,17 +19,17 @@ tests-built: $(suites_need)
 test-lab: all
 	$(Q)KERNELS='$(KERNELS)' tests/run lab $(ONLY)
 
-# The reference's tests on a kernel with KASAN, lockdep and kmemleak. Nothing else wants
-# that kernel: the first time it is built, which takes a while.
-.PHONY: test-kasan
-test-kasan: all
-	$(Q)KERNELS=kasan tests/run lab kasan
-
 # What it takes to record marks: half an hour.
 .PHONY: bench-marks
 bench-marks:
 	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks cost
 	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks size
+
+# The reference's tests on a kernel with KASAN, lockdep and kmemleak. Nothing else wants
+# that kernel: the first time it is built, which takes a while.
+.PHONY: test-kasan
+test-kasan: all
+	$(Q)KERNELS=kasan tests/run lab kasan
 
 # The same part of the lab's tests that make test has, with 1,000 attachments instead
 # of 10: an hour and more.

@@ -149,6 +149,19 @@ static int fail(struct session *s, struct iovab_error *e, const char *what, int 
 			  strerror(-err));
 }
 
+/* What nobody asked for has maps of the least size. */
+static void size_rings(struct session *s)
+{
+	if (s->opts.ring_bytes)
+		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
+	if (!marks_wanted(s)) {
+		bpf_map__set_max_entries(s->bpf->maps.run_buffers, 1);
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, sysconf(_SC_PAGESIZE));
+	} else if (s->opts.mark_ring_bytes) {
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, s->opts.mark_ring_bytes);
+	}
+}
+
 /* All maps but the variables'. */
 static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
 {
@@ -164,19 +177,6 @@ static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
 			return err;
 	}
 	return 0;
-}
-
-/* What nobody asked for has maps of the least size. */
-static void size_rings(struct session *s)
-{
-	if (s->opts.ring_bytes)
-		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
-	if (!marks_wanted(s)) {
-		bpf_map__set_max_entries(s->bpf->maps.run_buffers, 1);
-		bpf_map__set_max_entries(s->bpf->maps.mark_ring, sysconf(_SC_PAGESIZE));
-	} else if (s->opts.mark_ring_bytes) {
-		bpf_map__set_max_entries(s->bpf->maps.mark_ring, s->opts.mark_ring_bytes);
-	}
 }
 
 /*

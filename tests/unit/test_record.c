@@ -370,7 +370,7 @@ static void views_cannot_tell_a_replay(void **state)
 
 static void size_is_bounded_and_totals_stay(void **state)
 {
-	struct scene_options o = { 60, 400, IOVAB_TIER_SETS };
+	struct scene_options o = { .devices = 60, .rounds = 400, .tier = IOVAB_TIER_SETS };
 	struct scene *scene = new_scene(&o), *again = new_scene(&o);
 	struct recorder *r = new_recorder(RECORDER_MIN_SIZE);
 	struct model *live = model__new(), *replayed = model__new();
@@ -462,7 +462,7 @@ static void marks_go_first(void **state)
 /* No events to drop: moments go, and with them nothing that counts. One source left long before. */
 static void moments_go_and_totals_stay(void **state)
 {
-	struct scene_options o = { 60, 600, IOVAB_TIER_SETS, false };
+	struct scene_options o = { .devices = 60, .rounds = 600, .tier = IOVAB_TIER_SETS };
 	struct scene *scene = new_scene(&o);
 	struct recorder *r = new_recorder(RECORDER_MIN_SIZE);
 	struct model *live = model__new(), *replayed = model__new();
@@ -766,7 +766,7 @@ static void golden_reports(void **state)
 {
 	struct scene_options sets = { 3, 12, IOVAB_TIER_SETS, .lossy = true };
 	struct scene_options marks = { 2, 3, IOVAB_TIER_SETS, .marks = true };
-	struct scene_options windows = { 1, 3, IOVAB_TIER_WINDOWS, false };
+	struct scene_options windows = { .devices = 1, .rounds = 3, .tier = IOVAB_TIER_WINDOWS };
 	struct scene_options hostile = { 6, 30, IOVAB_TIER_DENSITY, .hostile = true };
 
 	golden_study("report-sets-132.txt", &sets, 132);
