@@ -224,6 +224,7 @@ static long unpin_window(__u32 index, struct unpin *u)
 static __always_inline void handle_unpin(int n, __u64 first, __u64 pages, __u64 addresses)
 {
 	struct report *r = report_at(n);
+	struct iovab_slot *s = slot_at(n);
 	struct unpin u = { .n = n, .left = pages, .addresses = addresses };
 
 	if (!r)
@@ -232,7 +233,8 @@ static __always_inline void handle_unpin(int n, __u64 first, __u64 pages, __u64 
 	bpf_loop(pages, unpin_window, &u, 0);
 	if (u.unseen)
 		window_unseen(r);
-	slot_at(n)->pages_now -= pages;
+	/* fewer: the pin of some was not seen */
+	s->pages_now -= pages < s->pages_now ? pages : s->pages_now;
 }
 
 /* --- reports --- */
@@ -259,6 +261,8 @@ static __always_inline void handle_alloc(const __u64 *ctx, __u64 now)
 	r->length = ctx[2];
 	r->page_shift = ctx[3] & 63;
 	r->bitmap_addr = ctx[4];
+	if (want_marks)
+		runs_begin(n, r);
 	r->key.client = IOVAB_CLIENT_REF;
 	r->key.implementation = IOVAB_IMPL_REFERENCE;
 }
@@ -341,6 +345,15 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 	return 0;
 }
 
+static __always_inline int handle_set(__u64 key, __u64 iova, __u64 length)
+{
+	struct iovab_slot *s = slot_at(slot_home(key));
+
+	if (s->key == key && mark_in_series(s, iova, length))
+		return 0;
+	return set_rest(key, iova, length);
+}
+
 /* --- the programs, in the order of a report --- */
 
 SEC("raw_tp/iovab_ref_alloc")
@@ -402,14 +415,18 @@ int unpin_entry(__u64 *ctx)
 	return 0;
 }
 
-SEC("raw_tp/iovab_ref_set")
+SEC("?raw_tp/iovab_ref_set")
 int set_entry(__u64 *ctx)
 {
-	struct iovab_slot *s = slot_at(slot_home(ctx[0]));
+	return handle_set(ctx[0], ctx[1], ctx[2]);
+}
 
-	if (s->key == ctx[0] && mark_in_series(s, ctx[1], ctx[2]))
-		return 0;
-	return set_rest(ctx[0], ctx[1], ctx[2]);
+/* In its place, if somebody records marks. */
+SEC("?raw_tp/iovab_ref_set")
+int set_entry_recorded(__u64 *ctx)
+{
+	runs_mark(ctx[0], ctx[1], ctx[2]);
+	return handle_set(ctx[0], ctx[1], ctx[2]);
 }
 
 SEC("raw_tp/iovab_ref_error")

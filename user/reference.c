@@ -29,6 +29,7 @@ static int share_maps(struct ref_bpf *ref, struct iovab_bpf *bpf)
 	} shared[] = {
 		{ ref->maps.sources, bpf->maps.sources },
 		{ ref->maps.events, bpf->maps.events },
+		{ ref->maps.mark_ring, bpf->maps.mark_ring },
 		{ ref->maps.cost, bpf->maps.cost },
 		{ ref->maps.window_starts, bpf->maps.window_starts },
 	};
@@ -49,12 +50,17 @@ static int load(struct ref_bpf *ref, struct iovab_bpf *bpf)
 	ref->rodata->cpu_page_shift = bpf->rodata->cpu_page_shift;
 	ref->rodata->want_events = bpf->rodata->want_events;
 	ref->data->tier_word = bpf->data->tier_word;
+	ref->rodata->want_reports = bpf->rodata->want_reports;
+	ref->rodata->want_marks = bpf->rodata->want_marks;
 	ref->bss->last_source_id = FIRST_SOURCE;
 	ref->bss->last_serial = FIRST_REPORT;
-	if (ref->rodata->tier < IOVAB_TIER_SETS) {
+	if (ref->rodata->tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(ref->maps.what_ifs, 1);
-		bpf_program__set_autoload(ref->progs.set_entry, false);
-	}
+	else
+		bpf_program__set_autoload(ref->rodata->want_marks ? ref->progs.set_entry_recorded :
+								    ref->progs.set_entry, true);
+	if (!ref->rodata->want_marks)
+		bpf_map__set_max_entries(ref->maps.run_buffers, 1);
 	err = share_maps(ref, bpf);
 	return err ? err : ref_bpf__load(ref);
 }

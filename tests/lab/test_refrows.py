@@ -17,6 +17,7 @@ import expect
 import harness
 import ref_rule
 from ref_rule import CACHED, EAGER, LAZY
+from test_record import Recorder, marks, replayed
 from test_ref import EFAULT, EINVAL, Bitmap, Reference, bitmap_bytes, insert_reference
 
 TESTS, test, suite = harness.registry()
@@ -335,6 +336,25 @@ def attached(*names):
 
 def bpf_of_reference():
 	return attached("report_open", "report_close", "set_entry")
+
+
+@test
+def marks_are_recorded(case):
+	"""All of them, in order, also those that the reference refuses."""
+	need_modules()
+	insert_reference()
+	works = [work for work in scripts() if work.name in (
+		 "64 KiB pages, out of order, cached", "length 0, and marks behind it, lazy",
+		 "the end of the address space, cached")]
+	recorder = Recorder(case, "sets")
+	for work in works:
+		work.run(case)
+	recorder.finish()
+	recorded = marks.of_reports(recorder.path)
+	case.equal("marks", [recorded[serial] for serial in sorted(recorded)], [work.marks for work in works])
+	rows = replayed(case, recorder.path)
+	for work in works:
+		work.check(case, "sets", rows[work.device, work.pid])
 
 
 @test
