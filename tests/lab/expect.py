@@ -34,7 +34,8 @@ SCOPE_KEYS = (
 LINE_KEYS = ("schema", "time", "elapsed_s", "interval_s", "tier", "client", "device", "driver",
 	     "vfio", "devices", "devices_unlisted", "hwpt", "pid", "comm", "vm", "implementation",
 	     "range", "page_size", "total", "interval", "phase", "pages_pinned_now",
-	     "reports_in_flight", "oldest_report_s", "stale", "events_lost", "losses", "cost")
+	     "reports_in_flight", "oldest_report_s", "stale", "convergence", "events_lost",
+	     "losses", "cost")
 
 
 def includes(tier, other):
