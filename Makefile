@@ -38,7 +38,7 @@ say = @printf '  %-7s %s\n'
 endif
 
 # Asked once, and only for the goals that compile something
-libs_wanted := libbpf jansson ncursesw sqlite3 libprotobuf-c
+libs_wanted := libbpf jansson ncursesw sqlite3 libprotobuf-c libzstd
 lib_cflags = $(eval lib_cflags := $(shell $(PKG_CONFIG) --cflags $(libs_wanted)))$(lib_cflags)
 lib_libs = $(eval lib_libs := $(shell $(PKG_CONFIG) --libs $(libs_wanted)))$(lib_libs)
 
@@ -67,7 +67,7 @@ demo: deps-demo
 	$(Q)tools/demo/demo
 
 test: deps-test
-	$(Q)$(MAKE) -s --no-print-directory all
+	$(Q)$(MAKE) -s -j$(shell nproc) --no-print-directory all tests-built
 	$(Q)tests/run
 
 install: all

@@ -167,6 +167,15 @@ int set_entry_kprobe(struct pt_regs *ctx)
 			  PT_REGS_PARM3(ctx));
 }
 
+SEC("?kprobe/iova_bitmap_set")
+int set_entry_recorded_kprobe(struct pt_regs *ctx)
+{
+	__u64 key = key_of_number(PT_REGS_PARM1(ctx));
+
+	runs_mark(key, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+	return handle_set(key, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+}
+
 SEC("?kprobe/iova_bitmap_free")
 int free_entry_kprobe(struct pt_regs *ctx)
 {

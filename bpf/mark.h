@@ -46,7 +46,7 @@ __noinline int series_bound(__u32 n)
 	struct what_if *w = what_if_at(n);
 	__u64 first, last, window_last;
 
-	if (!r || !w)
+	if (!r || !w || (REFERENCE && r->failed))
 		return 0;
 	first = r->iova;
 	last = r->iova + r->length - 1;
@@ -251,7 +251,7 @@ __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 	s->marked_pages += pages;
 	r->run_pages += pages;
 	if (lazy) {
-		if (below)
+		if (below && !REFERENCE)
 			mark_lost(r, IOVAB_LOST_BELOW, first_page, pages);
 		return 0;
 	}
@@ -279,7 +279,7 @@ static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct rep
 	if (!length) {
 		s->set_calls++;
 		r->empty_marks++;
-		r->wild_marks++;
+		r->wild_marks += !REFERENCE;
 		r->mark_empty = 1;
 		return;
 	}

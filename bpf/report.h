@@ -17,6 +17,7 @@
 #define IOVAB_BPF_REPORT_H
 
 #include "mark.h"
+#include "runs.h"
 
 static const struct report empty_report = {
 	.pin_min_ns = ~0ULL,
@@ -64,8 +65,11 @@ static __always_inline void report_caller(struct report *r)
 	__builtin_memcpy(r->vfio, c->vfio, sizeof(r->vfio));
 }
 
-/* Claims a slot for an object (@key stands for it) that is new, and takes down what it says of itself. */
-static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u64 now)
+/*
+ * Claims a slot for an object (@key stands for it) that is new, and takes down whose it
+ * is; its range is left to do.
+ */
+static __always_inline int report_claim(__u64 key, __u64 now)
 {
 	int n = slot_find(key);
 	struct iovab_slot *s;
@@ -90,18 +94,12 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	r = report_at(n);
 	if (!r)
 		return -1;
-	r->iova = BPF_CORE_READ(obj, iova);
-	r->length = BPF_CORE_READ(obj, length);
-	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
-	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
 	r->serial = __sync_fetch_and_add(&last_serial, 1);
-	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
-	if (bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY))
-		count(&losses.pins_unowned);
 	if (tier >= IOVAB_TIER_SETS)
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
+	if (want_marks)
+		runs_begin(n, r);
 	report_owner(r);
-	report_caller(r);
 
 	s = slot_at(n);
 	s->next = IOVAB_NO_SERIES;
@@ -118,6 +116,29 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 	s->source_id = 0;
 	s->pages_now = 0;
 	s->start_ns = now;
+	return n;
+}
+
+/* The report of a new object of the kernel's, which says what its range is. */
+static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u64 now)
+{
+	int n = report_claim(key, now);
+	__u32 number = n;
+	struct report *r;
+
+	if (n < 0)
+		return n;
+	r = report_at(n);
+	if (!r)
+		return -1;
+	r->iova = BPF_CORE_READ(obj, iova);
+	r->length = BPF_CORE_READ(obj, length);
+	r->page_shift = BPF_CORE_READ(obj, mapped.pgshift) & 63;
+	r->bitmap_addr = (__u64)BPF_CORE_READ(obj, bitmap);
+	r->page_array = (__u64)BPF_CORE_READ(obj, mapped.pages);
+	if (bpf_map_update_elem(&page_arrays, &r->page_array, &number, BPF_ANY))
+		count(&losses.pins_unowned);
+	report_caller(r);
 	return n;
 }
 
@@ -333,6 +354,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->wild_marks = r->wild_marks;
 	__builtin_memcpy(e->lost_by, r->lost_pages, sizeof(e->lost_by));
 	e->lost_iova = r->iova + (r->lost_page << r->page_shift);
+	e->cpu_page_size = 1U << cpu_page_shift;
+	e->bitmap_offset = r->bitmap_addr & ((1ULL << cpu_page_shift) - 1);
 	bpf_ringbuf_submit(e, 0);
 }
 
@@ -344,6 +367,8 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 
 	if (w) {
 		mark_finish(s, r);
+		if (want_marks)
+			runs_end(n);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}

@@ -131,7 +131,7 @@ static __always_inline long read_page(const struct report *r, void *to, __u64 by
 
 	if (bpf_probe_read_kernel(&page, sizeof(page), (void *)(r->page_array + index * 8)))
 		return -1;
-	addr = page_address(page);
+	addr = REFERENCE ? page : page_address(page);
 	return addr ? bpf_probe_read_kernel(to, bytes, (void *)(addr + offset)) : -1;
 }
 
@@ -157,8 +157,11 @@ static __always_inline long read_pinned(const struct report *r, struct chunk *c,
 static __always_inline long read_chunk(const struct scan *s, struct chunk *c, __u32 bytes,
 				       __u64 addr)
 {
-	long err = bpf_probe_read_user(c, bytes, (void *)addr);
+	long err;
 
+	if (REFERENCE)		/* whoever unpins need not be in the owner's memory */
+		return read_pinned(s->r, c, bytes, addr);
+	err = bpf_probe_read_user(c, bytes, (void *)addr);
 	/* at an eager kernel's next pin, or free, the window before is unpinned already */
 	if (err && (lazy || s->user == SCAN_PIN_EXIT || s->user == SCAN_UNPIN))
 		err = read_pinned(s->r, c, bytes, addr);

@@ -25,6 +25,15 @@
 
 #define SLOT_PROBES 8
 
+/*
+ * The object of the reference (ref.bpf.c) is made of the same headers, and says so before
+ * it includes them: its marks are clipped to the range, and its pages known by the
+ * kernel's address of each.
+ */
+#ifndef REFERENCE
+#define REFERENCE false
+#endif
+
 /* The pages of a report are counted from its base: page 0 is bit 0. */
 struct report {
 	struct iovab_source_key key;

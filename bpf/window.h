@@ -161,6 +161,14 @@ static __always_inline void window_scan_start(__u32 n, struct report *r)
 	r->own_ns += bpf_ktime_get_ns() - t0;
 }
 
+/* CPU pages of bitmap that the window pins. */
+static __always_inline __u64 window_cpu_pages(const struct report *r)
+{
+	__u64 offset = r->window_addr & ((1ULL << cpu_page_shift) - 1);
+
+	return (((r->window_pinned - r->window_page) >> 3) + offset) >> cpu_page_shift;
+}
+
 /* Tells user space about the window that ends; @dirty is what it found. */
 static __always_inline void window_announce(const struct report *r, const struct iovab_slot *s,
 					    __u64 dirty, __u64 now)
@@ -175,7 +183,7 @@ static __always_inline void window_announce(const struct report *r, const struct
 	e->kind = IOVAB_EVENT_WINDOW;
 	e->source_id = s->source_id;
 	e->report = r->serial;
-	e->pages = s->pages_now;
+	e->pages = window_cpu_pages(r);
 	e->pad = 0;
 	e->start_ns = r->window_start_ns;
 	e->end_ns = now;

@@ -224,6 +224,7 @@ struct iovab_losses {
 	__u64 starts_full;	/* windows not told apart from repins: too many */
 	__u64 names_cut;	/* device names longer than IOVAB_DEVICE_LEN - 1 */
 	__u64 events_dropped;	/* events of windows and reports: the ring was full */
+	__u64 marks_dropped;	/* marks that were counted, but did not reach the recording */
 	__u64 recursion_missed;	/* program runs that the kernel skipped */
 };
 
@@ -336,6 +337,37 @@ struct iovab_report_event {
 	__u64 wild_marks;
 	__u64 lost_by[IOVAB_LOST_REASONS];	/* lost_pages, by reason */
 	__u64 lost_iova;	/* where the first mark that was lost was lost, if any was */
+	__u32 cpu_page_size;	/* bytes, of this machine */
+	__u32 bitmap_offset;	/* bytes from the begin of a CPU page to the bitmap */
+};
+
+/*
+ * What the ring of marks carries: runs of the marks of one report, in order, as the
+ * programs wrote them down (bpf/runs.h). A word with its highest bit clear is a run: the
+ * offset of its begin from the report's first IOVA, a multiple of 4096, and in the bits
+ * below that how many marks it has, less one; they are mark_length bytes long each. Else
+ * it is followed by a length that takes the place of mark_length, or by a run in full:
+ * its iova, the length of each mark (which may be 0) and how many there are.
+ */
+#define IOVAB_RUN_WORDS		240
+#define IOVAB_RUN_OTHER		(1ULL << 63)
+#define IOVAB_RUN_LENGTH	1ULL	/* beside it: a length follows */
+#define IOVAB_RUN_COUNT_BITS	12
+#define IOVAB_RUN_COUNT		((1ULL << IOVAB_RUN_COUNT_BITS) - 1)
+
+struct iovab_runs {
+	__u64 report;		/* its serial */
+	__u64 iova;		/* its range, bytes */
+	__u64 length;
+	__u32 source_id;	/* 0: not known yet, or there are too many sources */
+	__u16 bitmap_offset;	/* bytes from the begin of a CPU page to the bitmap */
+	__u8 page_shift;	/* of a bit */
+	__u8 cpu_page_shift;
+	__u64 mark_length;	/* bytes, at the first word */
+	__u64 marks;		/* in these words */
+	__u32 words;
+	__u32 last;		/* 1: the report has no more */
+	__u64 word[IOVAB_RUN_WORDS];
 };
 
 /* floor(log2(@v)), 0 for 0, in five steps: BPF has no instruction for it. */
@@ -370,8 +402,10 @@ _Static_assert(sizeof(struct iovab_source_key) == 32 + IOVAB_DEVICE_LEN,
 	       "the key has no hidden padding");
 _Static_assert(sizeof(struct iovab_window_event) == 80 + 4 * IOVAB_CELLS,
 	       "the event has no hidden padding");
-_Static_assert(sizeof(struct iovab_report_event) == 72 + 19 * 8,
+_Static_assert(sizeof(struct iovab_report_event) == 72 + 20 * 8,
 	       "the event has no hidden padding");
+_Static_assert(sizeof(struct iovab_runs) == 56 + 8 * IOVAB_RUN_WORDS,
+	       "runs have no hidden padding");
 _Static_assert(__builtin_offsetof(struct iovab_source, folds_done) == 0 &&
 	       __builtin_offsetof(struct iovab_source, folds_begun) + 8 ==
 	       sizeof(struct iovab_source), "a copy reads them first and last");

@@ -33,6 +33,12 @@ struct iovab_bitmap *iovab_bitmap_alloc(unsigned long iova, size_t length, unsig
 					void __user *data, enum iovab_policy_id policy);
 
 /*
+ * Says for which device the report is, to whoever watches: before for_each. Who does not
+ * call it is watched all the same, as an unknown device.
+ */
+void iovab_bitmap_name(const struct iovab_bitmap *bitmap, const char *device);
+
+/*
  * Calls @fn for the whole range, or under the eager policy for each window of it in
  * turn. Returns the first error of the report, else what @fn says.
  */

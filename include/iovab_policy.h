@@ -266,4 +266,106 @@ IOVAB_ARITHMETIC __u32 iovab_tables__oldest(const struct iovab_table *tables, __
 	return oldest;
 }
 
+/*
+ * The kernel's own ways, which are not as tidy: it counts the bitmap in bytes; pins a
+ * page more than it needs where the bitmap does not begin on one; and pins anew for each
+ * mark that does not lie in its window as a whole. So what it would have pinned is not
+ * what a policy of the reference's does, and is worked out by these.
+ */
+
+/* What a lazy kernel has pinned; nothing if first is above last. */
+struct iovab_lazy_window {
+	__u64 first;		/* iova */
+	__u64 last;		/* iova */
+	__u64 past;		/* one past the last bit that the pinned memory has */
+};
+
+IOVAB_ARITHMETIC __u64 iovab_kernel__bytes(const struct iovab_layout *layout)
+{
+	return (layout->last_bit >> 3) + 1;
+}
+
+/* What a kernel pins from byte @byte of the bitmap on: pages. */
+IOVAB_ARITHMETIC __u64 iovab_kernel__pages(const struct iovab_layout *layout, __u64 byte)
+{
+	__u32 cpu_shift = layout->page_shift - 3;
+	__u64 mask = (1ULL << cpu_shift) - 1, most = (1ULL << cpu_shift) / 8;
+	__u64 pages = (iovab_kernel__bytes(layout) - byte + mask) >> cpu_shift;
+
+	if (((layout->skew >> 3) + byte) & mask)
+		pages++;
+	return pages < most ? pages : most;
+}
+
+/* One past the last byte of bitmap that these pages hold. */
+IOVAB_ARITHMETIC __u64 iovab_kernel__past(const struct iovab_layout *layout, __u64 byte, __u64 pages)
+{
+	__u32 cpu_shift = layout->page_shift - 3;
+
+	return byte + (pages << cpu_shift) -
+	       (((layout->skew >> 3) + byte) & ((1ULL << cpu_shift) - 1));
+}
+
+/* Nothing is pinned for a mark, or what is left of one, that lies in the window. */
+IOVAB_ARITHMETIC _Bool iovab_lazy__covers(const struct iovab_lazy_window *window, __u64 first,
+					  __u64 last)
+{
+	return first >= window->first && last <= window->last && first <= last;
+}
+
+/*
+ * Pins for a mark that begins at @first, which is not below the report. Returns how many
+ * pages, and in *@byte from which byte of bitmap on; 0: the mark begins past its end.
+ */
+IOVAB_ARITHMETIC __u64 iovab_lazy__pin(struct iovab_lazy_window *window,
+				       const struct iovab_layout *layout, __u64 first, __u64 *byte)
+{
+	__u64 bytes = iovab_kernel__bytes(layout), pages, past;
+
+	*byte = iovab_layout__bit(layout, first) >> 3;
+	if (*byte >= bytes)
+		return 0;
+	pages = iovab_kernel__pages(layout, *byte);
+	past = iovab_kernel__past(layout, *byte, pages);
+	window->past = past << 3;
+	window->first = iovab_layout__iova(layout, *byte << 3);
+	if (past >= bytes)
+		window->last = layout->last;
+	else
+		window->last = iovab_layout__iova(layout, past << 3) - 1;
+	return pages;
+}
+
+/* Where what is left of the mark begins, behind the window; false: nothing is. */
+IOVAB_ARITHMETIC _Bool iovab_lazy__rest(const struct iovab_lazy_window *window,
+					const struct iovab_layout *layout, __u64 *first, __u64 last)
+{
+	__u64 bits = iovab_layout__bit(layout, last) + 1;
+
+	if (bits <= window->past)
+		return 0;
+	*first = last + 1 - ((bits - window->past) << layout->shift);
+	return 1;
+}
+
+/*
+ * What an eager kernel pins: its first window may begin inside a page; those behind it
+ * begin on one, and are full but the last.
+ */
+IOVAB_ARITHMETIC void iovab_eager__pins(const struct iovab_layout *layout, __u64 *windows,
+					__u64 *pages)
+{
+	__u32 cpu_shift = layout->page_shift - 3, window_shift = 2 * cpu_shift - 3;
+	__u64 past, left;
+
+	*windows = 1;
+	*pages = iovab_kernel__pages(layout, 0);
+	past = iovab_kernel__past(layout, 0, *pages);
+	if (past >= iovab_kernel__bytes(layout))
+		return;
+	left = iovab_kernel__bytes(layout) - past;
+	*windows += (left + (1ULL << window_shift) - 1) >> window_shift;
+	*pages += (left + (1ULL << cpu_shift) - 1) >> cpu_shift;
+}
+
 #endif /* IOVAB_POLICY_H */

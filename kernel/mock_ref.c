@@ -65,6 +65,7 @@ static int report(struct client *client, void __user *data)
 				    u64_to_user_ptr(control.bitmap), client->policy);
 	if (IS_ERR(bitmap))
 		return PTR_ERR(bitmap);
+	iovab_bitmap_name(bitmap, dev_name(client->engine->dev));
 	err = iovab_bitmap_for_each(bitmap, client, read_and_clear);
 	iovab_bitmap_free(bitmap);
 	return err;
@@ -216,7 +217,8 @@ static int set_script(struct iovab_bitmap *bitmap, unsigned long iova, size_t le
 	return 0;
 }
 
-static void run_script(struct iovab_mock_script *control, struct iovab_mock_mark *marks)
+static void run_script(const struct client *client, struct iovab_mock_script *control,
+		       struct iovab_mock_mark *marks)
 {
 	struct script script = { .marks = marks, .count = control->count };
 	struct iovab_bitmap *bitmap;
@@ -225,12 +227,14 @@ static void run_script(struct iovab_mock_script *control, struct iovab_mock_mark
 	bitmap = iovab_bitmap_alloc(control->iova, control->length, control->page_size,
 				    u64_to_user_ptr(control->bitmap), control->policy);
 	control->alloc_error = PTR_ERR_OR_ZERO(bitmap);
+	if (!control->alloc_error && client->engine)
+		iovab_bitmap_name(bitmap, dev_name(client->engine->dev));
 	if (!control->alloc_error)
 		control->error = iovab_bitmap_for_each(bitmap, &script, set_script);
 	iovab_bitmap_free(bitmap);
 }
 
-static int script(void __user *arg)
+static int script(const struct client *client, void __user *arg)
 {
 	struct iovab_mock_script control;
 	struct iovab_mock_mark *marks;
@@ -244,7 +248,7 @@ static int script(void __user *arg)
 	marks = vmemdup_user(u64_to_user_ptr(control.marks), size);
 	if (IS_ERR(marks))
 		return PTR_ERR(marks);
-	run_script(&control, marks);
+	run_script(client, &control, marks);
 	if (copy_to_user(u64_to_user_ptr(control.marks), marks, size) ||
 	    copy_to_user(arg, &control, sizeof(control))) {
 		kvfree(marks);
@@ -269,7 +273,7 @@ static long ref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		err = bind(client, data);
 		break;
 	case IOVAB_MOCK_SCRIPT:
-		err = script(data);
+		err = script(client, data);
 		break;
 	case VFIO_DEVICE_FEATURE:
 		err = client->engine ? feature(client, data) : -ENODEV;

@@ -8,13 +8,18 @@
 
 #include "iovab_bitmap.h"
 
-/* A table in the form that a mark needs. */
+/*
+ * A table in the form that a mark needs: the stretch of it from the first window that was
+ * pinned to the last. Of its array of pages only what is in that stretch is of any value,
+ * so a table that is new need not be cleared for the few windows that most of them get.
+ */
 struct ref_near {
-	u64 first;	/* iova; all of the table is inside the report */
+	u64 first;	/* iova; all of the stretch is inside the report */
 	u64 span;	/* the last iova, counted from the first */
 	u64 skew;	/* bits of the table's first page before the first iova's */
 	u8 **pages;	/* the kernel's address of each page, owned; NULL: not pinned */
 	u8 shift;	/* of IOVA bytes a bit */
+	u32 low, high;	/* the stretch's pages, counted from the table's first; low above high: none */
 };
 
 /*
@@ -37,6 +42,7 @@ struct iovab_bitmap {
 	struct mm_struct *mm;		/* the owner's; held, so that it can be compared */
 
 	u32 tables_made;
+	/* from here on only what belongs to tables that were made is of any value */
 	struct iovab_table tables[IOVAB_TABLES_MAX];
 	struct ref_near nears[IOVAB_TABLES_MAX];	/* of the table with the same index */
 };

@@ -58,7 +58,8 @@
  *     returned an error, which then sticks: nothing is lost in silence;
  *   - nothing is written outside of the bits of the report's range;
  *   - no page is in two windows; no page is pinned twice at a time;
- *   - near is always a table that is kept, and a page address that is not NULL is pinned;
+ *   - near is always a table that is kept, and a page address that is not NULL is pinned,
+ *     in the stretch of the table that has come into use (struct ref_near);
  *   - index and IOVA are exact inverses (iovab_policy.h), and ranges end at their
  *     last byte: nothing overflows, at 2^64 and with pages of 2^63 bytes, too.
  *
@@ -71,11 +72,13 @@
  *     time. A mark as long as that takes a while; it can be killed between two tables.
  *   - Every page must have a kernel address for good, as on all 64-bit machines.
  *
- * How a driver's report is made (the mock's client, mock_ref.c, is compiled from this):
+ * How a driver's report is made (as the mock's client, mock_ref.c, makes it: tests/docs/run
+ * holds the two together):
  *
  *	bitmap = iovab_bitmap_alloc(iova, length, page_size, data, IOVAB_POLICY_CACHED);
  *	if (IS_ERR(bitmap))
  *		return PTR_ERR(bitmap);
+ *	iovab_bitmap_name(bitmap, dev_name(dev));
  *	err = iovab_bitmap_for_each(bitmap, device, read_and_clear);
  *	iovab_bitmap_free(bitmap);
  *	return err;
@@ -120,16 +123,19 @@ static __always_inline void set_run(u8 *page, unsigned long first, unsigned long
 	*end |= tail;
 }
 
-/* The first error is the report's. Nothing more will be marked, so nothing stays pinned. */
-static int fail(struct iovab_bitmap *bitmap, int error)
+/*
+ * The first error is the report's. Nothing more will be marked, so nothing stays pinned.
+ * @first and @last: which IOVA of a mark was not done; none if @first is above @last.
+ */
+static int fail(struct iovab_bitmap *bitmap, int error, u64 first, u64 last)
 {
 	bitmap->error = error;
 	ref_tables__unpin(bitmap);
-	trace_iovab_ref_error(bitmap, error);
+	trace_iovab_ref_error(bitmap, error, first, last);
 	return error;
 }
 
-/* Marks the bits @bit to @last, a page at a time. */
+/* Marks the bits @bit to @last, a page at a time. An error is the report's from then on. */
 static int set_bits(struct iovab_bitmap *bitmap, u64 bit, u64 last)
 {
 	const struct iovab_layout *layout = &bitmap->layout;
@@ -139,7 +145,8 @@ static int set_bits(struct iovab_bitmap *bitmap, u64 bit, u64 last)
 	for (;;) {
 		page = ref_tables__page(bitmap, bit);
 		if (IS_ERR(page))
-			return PTR_ERR(page);
+			return fail(bitmap, PTR_ERR(page), iovab_layout__iova(layout, bit),
+				    iovab_layout__last_iova(layout, last));
 		end = min(last, iovab_layout__last_bit(layout, iovab_layout__page(layout, bit)));
 		set_run(page, (bit + layout->skew) % PAGE_BITS, (end + layout->skew) % PAGE_BITS);
 		if (end == last)
@@ -172,18 +179,16 @@ static __always_inline bool find_near(const struct ref_near *near, u64 iova, u64
 static noinline int set_anywhere(struct iovab_bitmap *bitmap, u64 iova, u64 length)
 {
 	u64 first = iova, last = iova + (length - 1);
-	int err;
 
 	if (bitmap->error)
 		return bitmap->error;
 	if (!length)
-		return fail(bitmap, -EINVAL);
+		return fail(bitmap, -EINVAL, 1, 0);
 	if (last < first)
 		last = U64_MAX;
 	if (!iovab_layout__clip(&bitmap->layout, &first, &last))
 		return 0;
-	err = set_bits(bitmap, first, last);
-	return err ? fail(bitmap, err) : 0;
+	return set_bits(bitmap, first, last);
 }
 
 /* Marks of more than a bit, most of which lie in one page. */
@@ -245,7 +250,7 @@ static int for_each_table(struct iovab_bitmap *bitmap, void *opaque, iovab_bitma
 	for (;;) {
 		err = ref_tables__pin_ahead(bitmap, bit);
 		if (err)
-			return fail(bitmap, err);
+			return fail(bitmap, err, 1, 0);
 		iovab_table__place(&table, &bitmap->policy, layout, bit);
 		first = iovab_layout__iova(layout, table.first_bit);
 		err = fn(bitmap, first, iovab_layout__last_iova(layout, table.last_bit) - first + 1,
@@ -259,17 +264,25 @@ static int for_each_table(struct iovab_bitmap *bitmap, void *opaque, iovab_bitma
 int iovab_bitmap_for_each(struct iovab_bitmap *bitmap, void *opaque, iovab_bitmap_fn_t fn)
 {
 	const struct iovab_layout *layout = &bitmap->layout;
-	int err;
+	int err = 0;
 
-	if (bitmap->error)
-		return bitmap->error;
-	if (bitmap->policy.ahead)
+	trace_iovab_ref_for_each(bitmap);
+	if (!bitmap->error && bitmap->policy.ahead)
 		err = for_each_table(bitmap, opaque, fn);
-	else
+	else if (!bitmap->error)
 		err = fn(bitmap, layout->first, layout->last - layout->first + 1, opaque);
-	return bitmap->error ?: err;
+	if (bitmap->error)
+		err = bitmap->error;
+	trace_iovab_ref_done(bitmap, err);
+	return err;
 }
 EXPORT_SYMBOL_GPL(iovab_bitmap_for_each);
+
+void iovab_bitmap_name(const struct iovab_bitmap *bitmap, const char *device)
+{
+	trace_iovab_ref_name(bitmap, device);
+}
+EXPORT_SYMBOL_GPL(iovab_bitmap_name);
 
 /* Whether all of the bitmap is where user memory can be. */
 static bool is_user_memory(const struct iovab_layout *layout, void __user *data)
@@ -277,6 +290,14 @@ static bool is_user_memory(const struct iovab_layout *layout, void __user *data)
 	u64 last_byte = layout->last_bit / 8;
 
 	return last_byte < ULONG_MAX && access_ok(data, last_byte + 1);
+}
+
+/* Nothing is pinned. */
+static void destroy(struct iovab_bitmap *bitmap)
+{
+	ref_tables__destroy(bitmap);
+	mmdrop(bitmap->mm);
+	kfree(bitmap);
 }
 
 struct iovab_bitmap *iovab_bitmap_alloc(unsigned long iova, size_t length, unsigned long page_size,
@@ -293,9 +314,10 @@ struct iovab_bitmap *iovab_bitmap_alloc(unsigned long iova, size_t length, unsig
 	if (!is_user_memory(&layout, data))
 		return ERR_PTR(-EFAULT);
 
-	bitmap = kzalloc(sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
+	bitmap = kmalloc(sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
 		return ERR_PTR(-ENOMEM);
+	memset(bitmap, 0, offsetof(struct iovab_bitmap, tables));
 	bitmap->layout = layout;
 	bitmap->policy = iovab_policy__of(policy);
 	bitmap->address = address & PAGE_MASK;
@@ -303,11 +325,18 @@ struct iovab_bitmap *iovab_bitmap_alloc(unsigned long iova, size_t length, unsig
 	mmgrab(bitmap->mm);
 
 	err = ref_tables__init(bitmap);
-	if (!err && bitmap->policy.ahead)
-		err = ref_tables__pin_ahead(bitmap, 0);
 	if (err) {
-		iovab_bitmap_free(bitmap);
+		destroy(bitmap);
 		return ERR_PTR(err);
+	}
+	trace_iovab_ref_alloc(bitmap, iova, length, layout.shift, address, policy);
+	if (bitmap->policy.ahead) {
+		err = ref_tables__pin_ahead(bitmap, 0);
+		if (err) {
+			fail(bitmap, err, 1, 0);
+			iovab_bitmap_free(bitmap);
+			return ERR_PTR(err);
+		}
 	}
 	return bitmap;
 }
@@ -318,9 +347,8 @@ void iovab_bitmap_free(struct iovab_bitmap *bitmap)
 	if (IS_ERR_OR_NULL(bitmap))
 		return;
 	ref_tables__unpin(bitmap);
-	ref_tables__destroy(bitmap);
-	mmdrop(bitmap->mm);
-	kfree(bitmap);
+	trace_iovab_ref_free(bitmap);
+	destroy(bitmap);
 }
 EXPORT_SYMBOL_GPL(iovab_bitmap_free);
 

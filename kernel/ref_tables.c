@@ -12,6 +12,7 @@
  * it are pinned as far as they go.
  */
 #include <linux/err.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -22,14 +23,24 @@
 #include "ref.h"
 #include "ref_trace.h"
 
-/* The pages from @first on that are pinned or, if not @pinned, that are not; up to @last. */
-static u64 stretch(u8 * const *pages, u64 first, u64 last, bool pinned)
+/* How many of the pages from @first to @last, which it is not above, are not pinned, from the first on. */
+static u64 missing(u8 * const *first, u8 * const *last)
 {
-	u64 count = 0;
+	u8 * const *page = first;
 
-	while (first + count <= last && !!pages[first + count] == pinned)
-		count++;
-	return count;
+	while (page <= last && !*page)
+		page++;
+	return page - first;
+}
+
+/* How many are. */
+static u64 pinned(u8 * const *first, u8 * const *last)
+{
+	u8 * const *page = first;
+
+	while (page <= last && *page)
+		page++;
+	return page - first;
 }
 
 /* The IOVA of pages of a table, which may begin in the middle of its first page. */
@@ -47,15 +58,16 @@ static u64 last_iova(const struct iovab_bitmap *bitmap, u64 page)
 }
 
 /*
- * Pins what is not pinned yet of the pages @first to @last of table @i. Those from
- * @need_first to @need_last must be there, and are afterwards, or an error comes out.
+ * Pins what is not pinned yet of the pages @first to @last of table @i, where nothing is if
+ * they are @fresh. Those from @need_first to @need_last must be there, and are afterwards,
+ * or an error comes out.
  */
 static int pin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last,
-		     u64 need_first, u64 need_last)
+		     u64 need_first, u64 need_last, bool fresh)
 {
 	const struct iovab_table *table = &bitmap->tables[i];
 	u8 **pages = bitmap->nears[i].pages;
-	u64 page = first, at;
+	u64 page = first, at, start_ns;
 	long got;
 
 	while (page <= last) {
@@ -65,12 +77,15 @@ static int pin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last,
 			continue;
 		}
 		got = -EFAULT;
+		start_ns = trace_iovab_ref_pin_enabled() ? ktime_get_ns() : 0;
 		if (current->mm == bitmap->mm)
 			got = ref_pages__pin(bitmap->address + (page << PAGE_SHIFT),
-					     stretch(pages, at, last - table->first_page, false),
+					     fresh ? last - page + 1 :
+						     missing(pages + at, pages + (last - table->first_page)),
 					     pages + at);
 		trace_iovab_ref_pin(bitmap, first_iova(bitmap, table, page),
-				    last_iova(bitmap, got > 0 ? page + got - 1 : page), got);
+				    last_iova(bitmap, got > 0 ? page + got - 1 : page), got,
+				    start_ns ? ktime_get_ns() - start_ns : 0, pages + at);
 		if (got > 0)
 			page += got;
 		else if (page > need_last)
@@ -92,10 +107,11 @@ static void unpin_pages(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last)
 
 	while (page <= last) {
 		at = page - table->first_page;
-		count = stretch(pages, at, last - table->first_page, true);
+		count = pinned(pages + at, pages + (last - table->first_page));
 		if (count) {
 			trace_iovab_ref_unpin(bitmap, first_iova(bitmap, table, page),
-					      last_iova(bitmap, page + count - 1), count);
+					      last_iova(bitmap, page + count - 1), count,
+					      pages + at);
 			ref_pages__unpin(pages + at, count);
 			page += count;
 		} else {
@@ -120,6 +136,33 @@ static void table_clear(struct iovab_bitmap *bitmap, u32 i)
 	iovab_table__make_empty(table);
 }
 
+/* Widens the stretch of table @i that is of any value to its pages @first to @last. */
+static void table_widen(struct iovab_bitmap *bitmap, u32 i, u64 first, u64 last)
+{
+	const struct iovab_layout *layout = &bitmap->layout;
+	const struct iovab_table *table = &bitmap->tables[i];
+	struct ref_near *near = &bitmap->nears[i];
+	u32 low = first - table->first_page, high = last - table->first_page;
+	u64 first_bit;
+
+	if (near->low > near->high) {
+		memset(near->pages + low, 0, (high - low + 1) * sizeof(*near->pages));
+	} else {
+		if (low < near->low)
+			memset(near->pages + low, 0, (near->low - low) * sizeof(*near->pages));
+		if (high > near->high)
+			memset(near->pages + near->high + 1, 0, (high - near->high) * sizeof(*near->pages));
+		low = min(low, near->low);
+		high = max(high, near->high);
+	}
+	near->low = low;
+	near->high = high;
+	first_bit = max(iovab_layout__first_bit(layout, table->first_page + low), table->first_bit);
+	near->first = iovab_layout__iova(layout, first_bit);
+	near->span = last_iova(bitmap, table->first_page + high) - near->first;
+	near->skew = first_bit + layout->skew - (table->first_page << layout->page_shift);
+}
+
 /* One more table, empty. Says whether there was memory for it. */
 static bool table_add(struct iovab_bitmap *bitmap, gfp_t gfp)
 {
@@ -127,13 +170,17 @@ static bool table_add(struct iovab_bitmap *bitmap, gfp_t gfp)
 	u32 i = bitmap->tables_made;
 	struct ref_near *near = &bitmap->nears[i];
 
-	near->pages = kcalloc(count, sizeof(*near->pages), gfp);
+	near->pages = kmalloc(count * sizeof(*near->pages), gfp);
 	if (!near->pages)
 		return false;
+	/* a stretch of one byte, in no page that is pinned */
+	near->pages[0] = NULL;
 	near->first = bitmap->layout.first;
 	near->span = 0;
 	near->skew = 0;
 	near->shift = bitmap->layout.shift;
+	near->low = 1;
+	near->high = 0;
 	iovab_table__make_empty(&bitmap->tables[i]);
 	bitmap->tables_made++;
 	return true;
@@ -153,17 +200,14 @@ static u32 table_take(struct iovab_bitmap *bitmap)
 	return oldest;
 }
 
-/* Gives the empty table @i the place of @bit. */
+/* Gives the empty table @i the place of @bit. Who does so widens it then. */
 static void table_place(struct iovab_bitmap *bitmap, u32 i, u64 bit)
 {
-	const struct iovab_layout *layout = &bitmap->layout;
-	struct iovab_table *table = &bitmap->tables[i];
 	struct ref_near *near = &bitmap->nears[i];
 
-	iovab_table__place(table, &bitmap->policy, layout, bit);
-	near->first = iovab_layout__iova(layout, table->first_bit);
-	near->span = iovab_layout__last_iova(layout, table->last_bit) - near->first;
-	near->skew = table->first_bit + layout->skew - (table->first_page << layout->page_shift);
+	iovab_table__place(&bitmap->tables[i], &bitmap->policy, &bitmap->layout, bit);
+	near->low = 1;
+	near->high = 0;
 }
 
 /* The table of @bit: a kept one, or one that is made; and it is near. -EINTR: killed. */
@@ -187,24 +231,28 @@ static int find_table(struct iovab_bitmap *bitmap, u64 bit)
 u8 *ref_tables__page(struct iovab_bitmap *bitmap, u64 bit)
 {
 	u64 page = iovab_layout__page(&bitmap->layout, bit), first, last;
-	struct iovab_table *table;
 	int i = find_table(bitmap, bit), err;
-	u8 **slot;
-	u32 window;
+	struct iovab_table *table;
+	struct ref_near *near;
+	u32 window, at;
+	bool fresh;
 
 	if (i < 0)
 		return ERR_PTR(i);
 	table = &bitmap->tables[i];
-	slot = &bitmap->nears[i].pages[page - table->first_page];
-	if (!*slot) {
+	near = &bitmap->nears[i];
+	at = page - table->first_page;
+	if (at < near->low || at > near->high || !near->pages[at]) {
 		window = iovab_table__window_of(table, &bitmap->policy, &bitmap->layout, page);
 		iovab_table__window(table, &bitmap->policy, &bitmap->layout, window, &first, &last);
+		table_widen(bitmap, i, first, last);
+		fresh = !(table->windows >> window & 1);
 		table->windows |= 1U << window;
-		err = pin_pages(bitmap, i, first, last, page, page);
+		err = pin_pages(bitmap, i, first, last, page, page, fresh);
 		if (err)
 			return ERR_PTR(err);
 	}
-	return *slot;
+	return near->pages[at];
 }
 
 /* Pins all pages of the table of @bit, which is made near; under a policy of one window a table. */
@@ -212,13 +260,16 @@ int ref_tables__pin_ahead(struct iovab_bitmap *bitmap, u64 bit)
 {
 	struct iovab_table *table;
 	int i = find_table(bitmap, bit);
+	bool fresh;
 
 	if (i < 0)
 		return i;
 	table = &bitmap->tables[i];
+	table_widen(bitmap, i, table->first_page, table->last_page);
+	fresh = !table->windows;
 	table->windows = 1;
 	return pin_pages(bitmap, i, table->first_page, table->last_page,
-			 table->first_page, table->last_page);
+			 table->first_page, table->last_page, fresh);
 }
 
 /* Unpins all. The near table stays, with no page pinned in it: no mark is done in passing. */

@@ -51,7 +51,9 @@ $(EXPORTER_BUILD)/fuzz: $(exporter_fuzz_sources) $(exporter_demo_headers)
 
 .PHONY: test-exporter
 ifeq ($(strip $(exporter_missing)),)
-test-exporter: $(exporter_unit_tests) $(EXPORTER_BUILD)/demo $(EXPORTER_BUILD)/demo-asan $(exporter_program)
+exporter_tests := $(exporter_unit_tests) $(EXPORTER_BUILD)/demo $(EXPORTER_BUILD)/demo-asan $(exporter_program)
+suites_need += $(exporter_tests)
+test-exporter: $(exporter_tests)
 	$(Q)$(MAKE) -s --no-print-directory $(EXPORTER_BUILD)/fuzz > $(EXPORTER_BUILD)/fuzz.log 2>&1 || true
 	$(Q)BUILD=$(BUILD) tests/exporter/run $(ONLY)
 else

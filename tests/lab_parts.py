@@ -9,6 +9,8 @@ import subprocess
 
 # Kernels without the facility: there is nothing to see but the refusal.
 WITHOUT_FACILITY = ("stock-lts", "stock-newest")
+# for which no module can be built here, since their kbuild wants a newer C library
+WITHOUT_MODULES = ("stock-newest",)
 EAGER = ("stock",)
 
 # One thread emulates all of a guest's CPUs: two guests then share two CPUs, and QEMU
@@ -66,6 +68,11 @@ def upstream_selftest(repo, kernel):
 	return {"IOVAB_SELFTEST": found.stdout.strip()}
 
 
+def few_states(_repo, _kernel):
+	"""A kernel that watches itself is slow."""
+	return {"IOVAB_STATES": "50"}
+
+
 PARTS = (
 	Part("life"),
 	Part("exact"),
@@ -79,5 +86,8 @@ PARTS = (
 	Part("reattach"),
 	Part("upstream", kernels=("newest",), needs=upstream_selftest),
 	Part("refusal", refusal=True),
+	# not a kernel of make test: make test-kasan
+	Part("kasan", cpus=2, mem="4G", cmdline="kasan_multi_shot", timeout_s=3000, kernels=("kasan",),
+	     needs=few_states),
 )
 NAMES = [part.name for part in PARTS]

@@ -11,7 +11,7 @@ BUILD ?= build
 REF_BUILD := $(BUILD)/tests/ref
 
 # every kernel header that the sources include; each is the shim
-ref_headers := linux/compiler.h linux/err.h linux/log2.h linux/minmax.h linux/mm.h linux/mm_types.h linux/module.h \
+ref_headers := linux/compiler.h linux/err.h linux/ktime.h linux/log2.h linux/minmax.h linux/mm.h linux/mm_types.h linux/module.h \
 	       linux/sched.h linux/sched/mm.h linux/sched/signal.h linux/slab.h linux/string.h \
 	       linux/tracepoint.h linux/uaccess.h trace/define_trace.h
 ref_shims := $(ref_headers:%=$(REF_BUILD)/shim/%)
@@ -27,13 +27,19 @@ $(ref_shims):
 	@mkdir -p $(@D)
 	@echo '#include "shim.h"' > $@
 
-$(REF_BUILD)/test_ref: tests/ref/test_ref.c tests/ref/shim.c $(ref_deps)
+# what replays marks, held against the reference
+$(REF_BUILD)/policy.o: user/policy.c $(wildcard user/*.h include/*.h)
 	$(say) CC $@
-	$(Q)$(CC) $(REF_CFLAGS) $(REF_SANITIZE) $(filter %.c,$^) -lcmocka -o $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CFLAGS) $(REF_SANITIZE) -g -c $< -o $@
 
-$(REF_BUILD)/test_ref_64k: tests/ref/test_ref.c tests/ref/shim.c $(ref_deps)
+$(REF_BUILD)/test_ref: tests/ref/test_ref.c tests/ref/shim.c $(ref_deps) $(REF_BUILD)/policy.o
 	$(say) CC $@
-	$(Q)$(CC) $(REF_CFLAGS) -DSHIM_PAGE_SHIFT=16 $(REF_SANITIZE) $(filter %.c,$^) -lcmocka -o $@
+	$(Q)$(CC) $(REF_CFLAGS) -iquote user $(REF_SANITIZE) $(filter %.c %.o,$^) -lcmocka -o $@
+
+$(REF_BUILD)/test_ref_64k: tests/ref/test_ref.c tests/ref/shim.c $(ref_deps) $(REF_BUILD)/policy.o
+	$(say) CC $@
+	$(Q)$(CC) $(REF_CFLAGS) -iquote user -DSHIM_PAGE_SHIFT=16 $(REF_SANITIZE) $(filter %.c %.o,$^) -lcmocka -o $@
 
 # as small as can be: CPU pages of 64 bytes
 REF_SMALL := -DSHIM_PAGE_SHIFT=6 -DIOVAB_TABLE_BYTES=1024 -DIOVAB_WINDOW_BYTES=256 -DIOVAB_TABLES_MAX=4
@@ -44,7 +50,9 @@ $(REF_BUILD)/fuzz: tests/ref/fuzz.c tests/ref/shim.c $(ref_deps)
 		-fno-sanitize-recover=all $(filter %.c,$^) -o $@
 
 .PHONY: test-reference
-test-reference: $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k $(REF_BUILD)/fuzz
+ref_tests := $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k $(REF_BUILD)/fuzz
+suites_need += $(ref_tests)
+test-reference: $(ref_tests)
 	$(Q)FUZZ=$(REF_BUILD)/fuzz tests/unit/run $(filter-out %/fuzz,$^) tests/ref/fuzz_short
 
 # --- benchmarks ---

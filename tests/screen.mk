@@ -15,5 +15,6 @@ $(screen_demo): $(screen_sources) $(wildcard user/*.h include/*.h)
 		$(screen_sources) $(shell $(PKG_CONFIG) --libs ncursesw) -lm -o $@
 
 .PHONY: test-screen
+suites_need += $(screen_demo)
 test-screen: $(screen_demo)
 	$(Q)tests/screen/run $(screen_demo)

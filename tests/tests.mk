@@ -2,6 +2,7 @@
 # The tests. `make test` (top Makefile) runs tests/run, which runs the suites.
 #
 #	make test-lab [KERNELS='stock ...'] [ONLY='word ...']	the lab's tests alone
+#	make test-kasan		the reference's, on a kernel that watches itself
 
 -include tests/unit.mk
 -include tests/ref.mk
@@ -10,9 +11,25 @@
 -include tests/exporter.mk
 -include tests/record.mk
 
+# What the suites that need no lab are made of, so that these can be run side by side
+.PHONY: tests-built
+tests-built: $(suites_need)
+
 .PHONY: test-lab
 test-lab: all
 	$(Q)KERNELS='$(KERNELS)' tests/run lab $(ONLY)
+
+# What it takes to record marks: half an hour.
+.PHONY: bench-marks
+bench-marks:
+	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks cost
+	$(Q)KERNEL='$(or $(KERNEL),stock)' tests/lab/bench-marks size
+
+# The reference's tests on a kernel with KASAN, lockdep and kmemleak. Nothing else wants
+# that kernel: the first time it is built, which takes a while.
+.PHONY: test-kasan
+test-kasan: all
+	$(Q)KERNELS=kasan tests/run lab kasan
 
 # The same part of the lab's tests that make test has, with 1,000 attachments instead
 # of 10: an hour and more.

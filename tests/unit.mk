@@ -13,7 +13,7 @@ UNIT_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 # what is under test: nothing of it knows libbpf or the screen
 unit_user := model rows figures hist heat names text units columns flow plain summary json \
-	     array json_value error pack tables recording prune recorder untrusted replay rounds study study_text study_json \
+	     array json_value error pack chunk policy follow follow_view hot tables recording prune recorder untrusted replay rounds study study_text study_json \
 	     convergence convergence_text
 unit_objects := $(unit_user:%=$(UNIT_BUILD)/%.o) $(UNIT_BUILD)/fixture.o $(UNIT_BUILD)/scene.o
 
@@ -34,16 +34,17 @@ $(UNIT_BUILD)/scene.o: tests/record/scene.c
 
 $(unit_tests:%=$(UNIT_BUILD)/%): $(UNIT_BUILD)/%: $(UNIT_BUILD)/%.o $(unit_objects)
 	$(say) LINK $@
-	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lsqlite3 -lm -o $@
+	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lsqlite3 -lzstd -lm -o $@
 
 .PHONY: test-unit bench-model
+suites_need += $(unit_tests:%=$(UNIT_BUILD)/%)
 test-unit: $(unit_tests:%=$(UNIT_BUILD)/%)
 	$(Q)UPDATE_GOLDEN=$(UPDATE_GOLDEN) tests/unit/run $^
 
 $(UNIT_BUILD)/bench_model: tests/unit/bench_model.c $(unit_user:%=user/%.c)
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -O2 $^ -ljansson -lsqlite3 -lm -o $@
+	$(Q)$(CC) $(USER_CFLAGS) -O2 $^ -ljansson -lsqlite3 -lzstd -lm -o $@
 
 bench-model: $(UNIT_BUILD)/bench_model
 	$(Q)$<

@@ -170,23 +170,11 @@ int clients__hwpts(const struct clients *c)
 	return -1;
 }
 
-__u64 clients__recursion_missed(const struct clients *c)
+void clients__add_programs(const struct clients *c, struct programs_sum *sum)
 {
-	struct bpf_program *prog;
-	__u64 missed = 0;
 	size_t i;
 
-	for (i = 0; i < N_KINDS; i++) {
-		if (!c->client[i].obj)
-			continue;
-		bpf_object__for_each_program(prog, c->client[i].obj) {
-			struct bpf_prog_info info = {};
-			__u32 len = sizeof(info);
-
-			if (bpf_program__fd(prog) >= 0 &&
-			    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
-				missed += info.recursion_misses;
-		}
-	}
-	return missed;
+	for (i = 0; i < N_KINDS; i++)
+		if (c->client[i].obj)
+			programs__add(c->client[i].obj, sum);
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "features.h"
+#include "programs.h"
 
 struct clients;
 struct iovab_bpf;
@@ -35,7 +36,7 @@ const char *clients__error(const struct clients *c);
 /* The map of HWPTs (struct iovab_hwpt_key to struct iovab_hwpt), or -1. */
 int clients__hwpts(const struct clients *c);
 
-/* Runs of their programs that the kernel's recursion guard skipped. */
-__u64 clients__recursion_missed(const struct clients *c);
+/* Adds what the kernel knows of their programs. */
+void clients__add_programs(const struct clients *c, struct programs_sum *sum);
 
 #endif /* IOVAB_CLIENTS_H */

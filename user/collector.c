@@ -23,8 +23,10 @@
 
 #include "array.h"
 #include "clients.h"
+#include "drain.h"
 #include "identity.h"
 #include "iovab.skel.h"
+#include "reference.h"
 
 #define LINGER_NS	(60 * 1000000000ULL)
 
@@ -47,6 +49,7 @@ struct known {
 struct collector {
 	struct session *session;
 	struct ring_buffer *ring;
+	struct drain *drain;			/* once attached, if the session wants marks; else NULL */
 	struct iovab_facts facts;
 	unsigned int turn;
 	__u64 secret;				/* of hide() */
@@ -114,6 +117,7 @@ void collector__free(struct collector *c)
 	if (c->cost_fd >= 0)
 		close(c->cost_fd);
 	ring_buffer__free(c->ring);
+	drain__free(c->drain);
 	free(c->keys);
 	free(c->values);
 	free(c->sources);
@@ -305,21 +309,34 @@ static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
 	c->facts.n_sources = out;
 }
 
-static void take_live(struct collector *c, struct iovab_bpf *bpf)
+/* Those of @n slots that are taken. */
+static void take_slots(struct collector *c, const volatile struct iovab_slot *s, size_t n)
 {
-	const volatile typeof(bpf->bss->slots[0]) *s = bpf->bss->slots;
-	size_t i, n = 0;
+	size_t i;
 
-	for (i = 0; bpf->bss->reports_in_flight && i < IOVAB_MAX_REPORTS; i++) {
+	for (i = 0; i < n && c->facts.n_live < IOVAB_MAX_REPORTS; i++) {
+		struct iovab_live_fact *live = &c->live[c->facts.n_live];
+
 		if (!s[i].key || !s[i].start_ns)
 			continue;
-		c->live[n].source_id = s[i].source_id;
-		c->live[n].pages_pinned = s[i].pages_now;
-		c->live[n].start_ns = s[i].start_ns;
-		n++;
+		live->source_id = s[i].source_id;
+		live->pages_pinned = s[i].pages_now;
+		live->start_ns = s[i].start_ns;
+		c->facts.n_live++;
 	}
+}
+
+static void take_live(struct collector *c, struct iovab_bpf *bpf)
+{
+	const volatile struct iovab_slot *slots;
+	size_t n;
+
 	c->facts.live = c->live;
-	c->facts.n_live = n;
+	c->facts.n_live = 0;
+	if (bpf->bss->reports_in_flight)
+		take_slots(c, bpf->bss->slots, IOVAB_MAX_REPORTS);
+	slots = reference__slots(session__reference(c->session), &n);
+	take_slots(c, slots, n);
 }
 
 /*
@@ -327,13 +344,13 @@ static void take_live(struct collector *c, struct iovab_bpf *bpf)
  * every BPF program on the machine, two reads of the clock each, so it is
  * asked for one interval in COST_EVERY, and only while there are marks.
  */
-static void calibrate_mark(struct collector *c, const struct bpf_prog_info *info, bool marks)
+static void calibrate_mark(struct collector *c, const struct programs_sum *sum, bool marks)
 {
 	if (c->cost_fd >= 0) {
-		__u64 runs = info->run_cnt - c->mark_runs;
+		__u64 runs = sum->mark_runs - c->mark_runs;
 
 		if (runs) {
-			c->mark_ns = (double)(info->run_time_ns - c->mark_run_ns) / (double)runs;
+			c->mark_ns = (double)(sum->mark_run_ns - c->mark_run_ns) / (double)runs;
 			c->mark_ns_known = true;
 			c->mark_turn = c->turn;
 		}
@@ -343,28 +360,21 @@ static void calibrate_mark(struct collector *c, const struct bpf_prog_info *info
 	if (!marks || (c->mark_ns_known && c->turn - c->mark_turn < COST_EVERY))
 		return;
 	c->cost_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	c->mark_runs = info->run_cnt;
-	c->mark_run_ns = info->run_time_ns;
+	c->mark_runs = sum->mark_runs;
+	c->mark_run_ns = sum->mark_run_ns;
 }
 
 /* What the kernel knows of our programs: runs that it skipped, and what a mark costs. */
 static void ask_programs(struct collector *c, struct iovab_bpf *bpf, bool marks)
 {
-	struct bpf_program *prog;
+	struct programs_sum sum = {};
 
-	c->facts.losses.recursion_missed =
-		clients__recursion_missed(session__clients(c->session));
-	bpf_object__for_each_program(prog, bpf->obj) {
-		struct bpf_prog_info info = {};
-		__u32 len = sizeof(info);
-		int fd = bpf_program__fd(prog);
-
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-			continue;
-		c->facts.losses.recursion_missed += info.recursion_misses;
-		if (prog == bpf->progs.set_entry || prog == bpf->progs.set_entry_kprobe)
-			calibrate_mark(c, &info, marks);
-	}
+	programs__add(bpf->obj, &sum);
+	clients__add_programs(session__clients(c->session), &sum);
+	reference__add_programs(session__reference(c->session), &sum);
+	c->facts.losses.recursion_missed = sum.recursion_missed;
+	if (c->facts.tier >= IOVAB_TIER_SETS)
+		calibrate_mark(c, &sum, marks);
 }
 
 static __u64 sum_costs(struct collector *c, struct iovab_bpf *bpf)
@@ -414,6 +424,7 @@ static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 	__u64 missed = c->facts.losses.recursion_missed;
 
 	memcpy(&c->facts.losses, &bpf->bss->losses, sizeof(c->facts.losses));
+	reference__add_losses(session__reference(c->session), &c->facts.losses);
 	c->facts.losses.recursion_missed = missed;
 	/* the programs count every free of a report that has no slot, for whatever reason */
 	if (c->facts.losses.joined_late > c->facts.losses.slots_full)
@@ -421,13 +432,29 @@ static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 	else
 		c->facts.losses.joined_late = 0;
 	c->facts.losses.events_dropped += c->events_dropped;
+	if (c->drain)
+		c->facts.losses.marks_dropped += drain__dropped(c->drain);
+}
+
+/* After the events: the marks of a report that has ended are in the ring before it is. */
+static int take_chunks(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
+{
+	if (!bpf->rodata->want_marks)
+		return 0;
+	if (!c->drain)
+		c->drain = drain__new(bpf_map__fd(bpf->maps.mark_ring),
+				      bpf_map__max_entries(bpf->maps.mark_ring));
+	if (!c->drain)
+		return error__set(e, IOVAB_EXIT_FAILURE, "cannot read the marks: %s", strerror(errno));
+	c->facts.chunks = drain__take(c->drain, &c->facts.n_chunks);
+	return 0;
 }
 
 static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
 {
 	int n = read_sources(c, bpf, e);
 
-	if (n < 0)
+	if (n < 0 || take_chunks(c, bpf, e))
 		return -1;
 	take_sources(c, bpf, n);
 	take_live(c, bpf);
@@ -456,8 +483,7 @@ const struct iovab_facts *collector__collect(struct collector *c, struct iovab_e
 	f->cost.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	f->tier = session__tier(c->session);
 	f->state = attached ? IOVAB_STATE_ATTACHED : IOVAB_STATE_WAITING;
-	f->generation = attached ?
-		features__describe(session__features(c->session)->generation) : NULL;
+	f->generation = attached ? session__describe(c->session) : NULL;
 	if (attached && collect_attached(c, session__bpf(c->session), e))
 		return NULL;
 	return f;

@@ -26,13 +26,15 @@
 
 /* The kernel's ring is emptied five times a second: so much is 60,000 windows a second. */
 #define RING_BYTES	(8U << 20)
+/* That of marks every few milliseconds: so much is half a second of marks in no order. */
+#define MARK_RING_BYTES	(64ULL << 20)
 
 struct options {
 	const char *output;
 	enum iovab_tier tier;
 	double interval_s;
-	__u64 max_bytes;
-	bool kprobes, quiet, verbose, help;
+	__u64 max_bytes, mark_ring_bytes;
+	bool no_marks, kprobes, quiet, verbose, help;
 };
 
 #define SETTER(name) \
@@ -42,6 +44,7 @@ struct options {
 SETTER(output) { OPTS->output = value; return 0; }
 SETTER(tier) { return options__tier("tier", value, &OPTS->tier, e); }
 SETTER(delay) { return options__seconds("delay", value, &OPTS->interval_s, e); }
+SETTER(no_marks) { OPTS->no_marks = true; return 0; }
 SETTER(kprobes) { OPTS->kprobes = true; return 0; }
 SETTER(quiet) { OPTS->quiet = true; return 0; }
 SETTER(verbose) { OPTS->verbose = true; return 0; }
@@ -56,11 +59,25 @@ SETTER(max_size)
 	return 0;
 }
 
+SETTER(buffer)
+{
+	__u64 size;
+
+	if (options__bytes("buffer", value, &size, e))
+		return -1;
+	if (size < 64U << 10 || size > 1U << 30 || size & (size - 1))
+		return options__refuse_value("buffer", "a power of two from 64K to 1G", value, e);
+	OPTS->mark_ring_bytes = size;
+	return 0;
+}
+
 static const struct option_spec specs[] = {
 	{ "output", 'o', "FILE", "the recording; it must not be there yet", set_output },
 	{ "tier", 't', "TIER", "windows, density or sets: what to measure, at what cost (density)", set_tier },
 	{ "delay", 'd', "SECONDS", "how often to write (1): what a crash loses at most", set_delay },
 	{ "max-size", 'S', "SIZE", "of the file (1G); beyond it the oldest detail goes, totals never", set_max_size },
+	{ "no-marks", 'M', NULL, "in tier sets: only count marks, do not record each", set_no_marks },
+	{ "buffer", 'B', "SIZE", "for marks on their way out of the kernel (64M)", set_buffer },
 	{ "kprobes", 'k', NULL, "attach by kprobes, which is dearer, also where trampolines work", set_kprobes },
 	{ "quiet", 'q', NULL, "show no progress", set_quiet },
 	{ "verbose", 'v', NULL, "also tell what is being done, and libbpf's messages, on stderr", set_verbose },
@@ -77,7 +94,7 @@ struct recording {
 	char **command;			/* NULL: none */
 	pid_t child;			/* 0: not started, or ended */
 	bool progress;			/* a line on the terminal is kept up to date */
-	bool told_waiting, told_warning, told_full;
+	bool told_waiting, told_warning, told_full, told_marks;
 	__u64 first_ns;
 };
 
@@ -108,7 +125,7 @@ static int attach(struct recording *r, struct iovab_error *e)
 	return 0;
 }
 
-/* Those that are missing from the totals, or from the windows and reports. */
+/* Those that are missing from the totals, or from the windows, reports and marks. */
 static __u64 events_lost(const struct iovab_losses *l)
 {
 	__u64 sum = 0;
@@ -117,7 +134,7 @@ static __u64 events_lost(const struct iovab_losses *l)
 	for (i = 0; i < MODEL_LOSSES; i++)
 		if (model__loss_counts(i))
 			sum += model__loss(l, i);
-	return sum + l->events_dropped;
+	return sum + l->events_dropped + l->marks_dropped;
 }
 
 static void show_progress(const struct recording *r, const struct iovab_facts *f)
@@ -129,7 +146,8 @@ static void show_progress(const struct recording *r, const struct iovab_facts *f
 		units__duration(elapsed, sizeof(elapsed), f->time_ns - r->first_ns, TEXT_ASCII),
 		(unsigned long long)s->reports, (unsigned long long)s->windows,
 		units__bytes(bytes, sizeof(bytes), s->bytes),
-		(unsigned long long)(events_lost(&f->losses) + s->events_failed),
+		(unsigned long long)(events_lost(&f->losses) + s->events_failed +
+				     s->marks_failed),
 		s->moments_failed ? "  NO ROOM on the file system" : "");
 }
 
@@ -157,8 +175,11 @@ static int write_facts(struct recording *r, struct iovab_error *e)
 	if (r->progress)
 		show_progress(r, f);
 	else if (s->moments_failed && !r->told_full)
-		fprintf(stderr, "iovab: no room on the file system: figures are kept, but not windows and reports\n");
+		fprintf(stderr, "iovab: no room on the file system: figures are kept, but not windows, reports and marks\n");
+	else if (s->marks_failed && !r->told_marks)
+		fprintf(stderr, "iovab: little room on the file system: it is kept for figures, and marks are not written\n");
 	r->told_full |= s->moments_failed != 0;
+	r->told_marks |= s->marks_failed != 0;
 	warn(r);
 	return 0;
 }
@@ -250,9 +271,11 @@ static int open_all(struct recording *r, struct iovab_error *e)
 	struct session_options so = {
 		.tier = r->opts.tier,
 		.want_events = true,
+		.want_marks = !r->opts.no_marks,
 		.kprobes = r->opts.kprobes,
 		.verbose = r->opts.verbose,
 		.ring_bytes = RING_BYTES,
+		.mark_ring_bytes = (unsigned int)r->opts.mark_ring_bytes,
 	};
 	int err;
 
@@ -302,7 +325,8 @@ static int conclude(struct recording *r, struct iovab_error *e)
 int command__record(int argc, char **argv, struct iovab_error *e)
 {
 	struct recording r = {
-		.opts = { .tier = IOVAB_TIER_DENSITY, .interval_s = 1, .max_bytes = 1ULL << 30 },
+		.opts = { .tier = IOVAB_TIER_DENSITY, .interval_s = 1, .max_bytes = 1ULL << 30,
+			  .mark_ring_bytes = MARK_RING_BYTES },
 	};
 	int first, err;
 

@@ -37,6 +37,22 @@ struct iovab_live_fact {
 	__u64 start_ns;		/* CLOCK_MONOTONIC */
 };
 
+/* Marks of a report, in order, as chunk.h puts them; a report has any number of chunks. */
+struct iovab_chunk_fact {
+	__u64 report;		/* its serial */
+	__u32 source_id;	/* 0: not known */
+	__u32 cpu_page_size;	/* bytes, of the machine */
+	__u64 iova;		/* the report's range, bytes */
+	__u64 length;
+	__u64 page_size;	/* a power of two */
+	__u32 bitmap_offset;	/* bytes from a CPU page's begin to the bitmap */
+	__u32 pad;
+	__u64 marks;		/* in this chunk */
+	__u64 runs;		/* as which they are told */
+	const void *data;	/* @size bytes */
+	size_t size;
+};
+
 /* What watching cost, since the start. */
 struct iovab_cost_fact {
 	__u64 collector_cpu_ns;		/* this process, all threads */
@@ -69,6 +85,9 @@ struct iovab_facts {
 	size_t n_windows;
 	const struct iovab_report_event *reports;
 	size_t n_reports;
+	/* their marks and those of reports in flight, if the session wants marks */
+	const struct iovab_chunk_fact *chunks;
+	size_t n_chunks;
 	struct iovab_losses losses;
 	struct iovab_cost_fact cost;
 };

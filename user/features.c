@@ -12,11 +12,16 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "preemption.h"
+#include "targets.h"
+
 #define BTF_DIR		"/sys/kernel/btf"
 #define LOCKDOWN_FILE	"/sys/kernel/security/lockdown"
 
 /* What the facility's module was called: the only one that ever had it. */
 #define MODULE		"vfio"
+
+#define REFERENCE	"iovab_ref"
 
 /*
  * Why each is needed: BPF loads the programs and maps; PERFMON lets them read
@@ -97,15 +102,27 @@ bool features__module_loaded(void)
 	return !access("/sys/module/" MODULE, F_OK);
 }
 
+bool features__reference_loaded(void)
+{
+	return !access("/sys/module/" REFERENCE, F_OK);
+}
+
 /* The clients' modules that are loaded: bits. */
 static unsigned int client_modules(void)
 {
-	static const char *const folders[] = { "/sys/module/vfio", "/sys/module/iommufd" };
+	static const char *const folders[] = { "/sys/module/vfio", "/sys/module/iommufd",
+					       "/sys/module/" REFERENCE };
 	unsigned int i, bits = 0;
 
 	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		bits |= !access(folders[i], F_OK) << i;
 	return bits;
+}
+
+static void find_modules(struct features *f)
+{
+	f->client_modules = client_modules();
+	f->reference = features__reference_loaded();
 }
 
 bool features__client_came(const struct features *f)
@@ -148,16 +165,17 @@ static bool module_may_come(void)
 
 static bool has_func(const struct btf *btf, const char *name)
 {
-	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+	return targets__find_own(btf, name, BTF_KIND_FUNC);
 }
 
 static const struct btf_member *find_member(const struct btf *btf, const char *type,
 					    const char *name)
 {
-	int id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT), i;
+	__u32 id = targets__find_own(btf, type, BTF_KIND_STRUCT);
 	const struct btf_type *t;
+	int i;
 
-	if (id < 0)
+	if (!id)
 		return NULL;
 	t = btf__type_by_id(btf, id);
 	for (i = 0; i < btf_vlen(t); i++)
@@ -197,8 +215,8 @@ static enum iovab_generation find_generation(const struct btf *btf)
 }
 
 /* Where each signal is taken, by generation. */
-#define HOOK(signal, function, how, tier) \
-	{ signal, function, FEATURES_NO_METHOD, how, IOVAB_TIER_##tier }
+#define HOOK(name, func, where, lowest) \
+	{ .signal = name, .function = func, .how = where, .tier = IOVAB_TIER_##lowest }
 static const struct features_hook eager_hooks[FEATURES_SIGNALS] = {
 	HOOK("alloc", "iova_bitmap_alloc", "at its exit; begins with the first pin, inside it", WINDOWS),
 	HOOK("free", "iova_bitmap_free", "at its entry", WINDOWS),
@@ -233,14 +251,40 @@ static void find_hooks(struct features *f, const struct btf *btf, const struct b
 	}
 }
 
-void features__use_kprobes(struct features *f)
+static void use_kprobe(struct features_hook *h, const char *why)
+{
+	if (h->method != FEATURES_TRAMPOLINE)
+		return;
+	h->method = FEATURES_KPROBE;
+	h->why = why;
+}
+
+void features__use_kprobes(struct features *f, const char *why)
 {
 	size_t i;
 
 	f->kprobes = true;
 	for (i = 0; i < FEATURES_SIGNALS; i++)
-		if (f->hooks[i].method)
-			f->hooks[i].method = FEATURES_KPROBE;
+		use_kprobe(&f->hooks[i], why);
+}
+
+/*
+ * Where the kernel preempts, what opens and ends reports and windows must not be kept
+ * out of turn. A mark may be (it is counted): a kprobe would be dearer for each. And
+ * for_each goes on as long as the report, while the kernel follows a few calls only,
+ * 10 or two a CPU, to a kretprobe at their end.
+ */
+static void evade_preemption(struct features *f)
+{
+	static const enum features_signal signals[] = {
+		FEATURES_ALLOC, FEATURES_FREE, FEATURES_PIN, FEATURES_UNPIN
+	};
+	size_t i;
+
+	if (!preemption__on())
+		return;
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		use_kprobe(&f->hooks[signals[i]], "this kernel preempts");
 }
 
 /* A function without type information can be probed, if it is there. */
@@ -251,9 +295,27 @@ static void take_symbol(struct features *f, const char *name)
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		struct features_hook *h = &f->hooks[i];
 
-		if (!h->method && !strcmp(name, h->function))
+		if (!h->method && !strcmp(name, h->function)) {
 			h->method = FEATURES_KPROBE;
+			h->why = "it has no type information";
+		}
 	}
+}
+
+/*
+ * A line of kallsyms: "ADDRESS TYPE NAME", and a tab and the module of what is one's.
+ * Cut to the name, which is returned; NULL: it is none. (There are 100,000 lines:
+ * sscanf takes ten times as long.)
+ */
+static const char *cut_symbol(char *line)
+{
+	char *name = strchr(line, ' ');
+
+	if (!name || !name[1] || name[2] != ' ')
+		return NULL;
+	name += 3;
+	name[strcspn(name, "\t\n")] = '\0';
+	return name;
 }
 
 void features__find_symbols(struct features *f)
@@ -269,20 +331,21 @@ void features__find_symbols(struct features *f)
 		{ "page_offset_base", &f->direct_map_var, NULL },
 		{ "vmemmap_base", &f->page_map_var, NULL },
 	};
-	char line[512], name[256];
-	unsigned long long addr;
+	char line[512];
 	size_t i;
 	FILE *file = fopen("/proc/kallsyms", "re");
 
 	/* first: one that comes meanwhile may be missed now, and is seen to have come */
-	f->client_modules = client_modules();
+	find_modules(f);
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%llx %*s %255s", &addr, name) != 2)
+		const char *name = cut_symbol(line);
+
+		if (!name)
 			continue;
 		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 			if (strcmp(name, wanted[i].name))
 				continue;
-			*wanted[i].addr = addr;
+			*wanted[i].addr = strtoull(line, NULL, 16);
 			if (wanted[i].there)
 				*wanted[i].there = true;
 		}
@@ -302,7 +365,7 @@ static bool look_into(struct features *f, const struct btf *btf, const struct bt
 	f->index_bytes = find_index_bytes(btf);
 	f->generation = f->index_bytes ? find_generation(btf) : IOVAB_GENERATION_UNKNOWN;
 	find_hooks(f, btf, vmlinux);
-	features__find_symbols(f);
+	evade_preemption(f);
 	return true;
 }
 
@@ -347,8 +410,12 @@ int features__probe(struct features *f, struct iovab_error *e)
 		look_into_modules(f, vmlinux);
 	btf__free(vmlinux);
 
+	if (f->present)
+		features__find_symbols(f);
+	else
+		find_modules(f);
 	f->expected = !f->present && module_may_come();
-	if (!f->present && !f->expected)
+	if (!f->present && !f->expected && !f->reference)
 		return error__set(e, IOVAB_EXIT_NO_FACILITY,
 				  "this kernel has no iova_bitmap: no VFIO driver or IOMMU can report dirty pages; it needs CONFIG_VFIO (6.1 to 6.6) or CONFIG_IOMMUFD (6.7 and later)");
 	if (f->present && f->generation == IOVAB_GENERATION_UNKNOWN)

@@ -36,6 +36,7 @@ struct features_hook {
 	const char *function;	/* the kernel's */
 	enum features_method method;
 	const char *how;	/* at which of its ends */
+	const char *why;	/* the method is not the cheapest one; NULL: it is */
 	enum iovab_tier tier;	/* the lowest that needs it */
 };
 
@@ -47,12 +48,13 @@ struct features {
 	__u32 index_bytes;		/* of user bitmap that an index counts */
 	struct features_hook hooks[FEATURES_SIGNALS];
 	bool vfio, iommufd;		/* the clients that are there */
+	bool reference;			/* and the reference implementation */
 	/*
 	 * What each hands to for_each: kernel addresses. 0 where the client is not there,
 	 * and where addresses are hidden from us (kptr_restrict, without CAP_SYSLOG).
 	 */
 	__u64 vfio_callback, iommufd_callback;
-	bool kprobes;			/* for the clients' functions, too */
+	bool kprobes;			/* all by kprobes, the clients' functions, too */
 	/* where the kernel keeps the addresses of its direct map and of its struct pages; 0: nowhere */
 	__u64 direct_map_var, page_map_var;
 	unsigned int client_modules;	/* that were there when these were looked up: bits */
@@ -66,7 +68,8 @@ int features__check_access(struct iovab_error *e);
 
 /*
  * Looks for the facility. -1 with @e set if it is not there and will not come
- * (no kernel module that could bring it), or is of a kind that we do not know.
+ * (no kernel module that could bring it) and the reference is not there either, or if
+ * it is of a kind that we do not know.
  */
 int features__probe(struct features *f, struct iovab_error *e);
 
@@ -76,14 +79,17 @@ int features__probe(struct features *f, struct iovab_error *e);
  */
 void features__find_symbols(struct features *f);
 
-/* True if a client's module was loaded since they were looked up. Cheap. */
+/* True if a client's module, or the reference's, was loaded since they were looked up. Cheap. */
 bool features__client_came(const struct features *f);
 
 /* True once the module that may bring the facility is loaded. Cheap. */
 bool features__module_loaded(void);
 
-/* From now on kprobes wherever a function is there. */
-void features__use_kprobes(struct features *f);
+/* True if the reference implementation's module is loaded. Cheap. */
+bool features__reference_loaded(void);
+
+/* From now on kprobes wherever a function is there; @why: a reason that lives on. */
+void features__use_kprobes(struct features *f, const char *why);
 
 /* The highest tier whose hooks are all there; 0: none. */
 enum iovab_tier features__best_tier(const struct features *f);

@@ -8,7 +8,7 @@
  *   unknown amount. And: redundant = marked - dirty - lost can be negative when
  *   user space clears bits while the kernel reports; then it says nothing.
  *   Marks for which the kernel sets bits that are not theirs make redundant
- *   unknown too, and those of length 0 the stray bits.
+ *   unknown too, and those of length 0 among them the stray bits.
  *
  * An unknown value carries the number 0, so that no view can show the wrong one.
  */
@@ -116,14 +116,19 @@ static __u64 counter_at(const struct iovab_source *c, size_t offset)
 	return v;
 }
 
+/* Empty marks are among the wild ones, but for the reference's: those it refuses. */
+static bool spoilt(enum iovab_figure f, const struct iovab_source *c)
+{
+	return table[f].spoilt_by && counter_at(c, table[f].spoilt_by) && c->wild_marks;
+}
+
 static struct iovab_value value_of(enum iovab_figure f, const struct iovab_source *c,
 				   enum iovab_tier tier)
 {
 
 	if (tier < table[f].tier)
 		return (struct iovab_value){ IOVAB_VALUE_NOT_MEASURED, 0 };
-	if ((table[f].scanned && c->scan_skipped) ||
-	    (table[f].spoilt_by && counter_at(c, table[f].spoilt_by)))
+	if ((table[f].scanned && c->scan_skipped) || spoilt(f, c))
 		return (struct iovab_value){ IOVAB_VALUE_UNKNOWN, 0 };
 	if (f == IOVAB_FIG_REDUNDANT_BYTES)
 		return redundant(c);

@@ -54,6 +54,7 @@ static const char *const loss_help[] = {
 	"repins missed: too many windows to remember",
 	"device names cut; no figure is wrong",
 	"events: strips and the list of losses miss them",
+	"marks that a recording misses; no figure is wrong",
 	"BPF program runs that the kernel skipped",
 };
 

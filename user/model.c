@@ -123,6 +123,7 @@ static void update_troubles(struct model *m, const struct iovab_facts *facts)
 			continue;
 		memcpy(t->device, row->device, sizeof(t->device));
 		memcpy(t->comm, row->comm, sizeof(t->comm));
+		t->implementation = row->implementation;
 		t->hwpt = row->hwpt;
 		t->pid = row->pid;
 	}

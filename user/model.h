@@ -125,6 +125,7 @@ struct iovab_row {
 /* A report that lost marks or overwrote memory. */
 struct iovab_trouble {
 	char device[IOVAB_DEVICE_LEN];	/* of its row, as it was then; raw */
+	enum iovab_implementation implementation;
 	__u32 hwpt;
 	__u32 pid;
 	char comm[IOVAB_COMM_LEN];
@@ -198,7 +199,7 @@ const char *model__implementation_name(enum iovab_implementation i);
 const char *model__tier_name(enum iovab_tier t);
 const char *model__phase_name(enum iovab_phase p);	/* NULL if unknown */
 const char *model__policy_name(enum iovab_policy_id p);
-const char *model__lost_text(enum iovab_lost reason);	/* in words: why */
+const char *model__lost_text(enum iovab_lost reason, enum iovab_implementation i);	/* in words: why */
 
 /* The kinds of losses, in the order of struct iovab_losses. */
 #define MODEL_LOSSES	(sizeof(struct iovab_losses) / sizeof(__u64))

@@ -60,8 +60,10 @@ const char *model__policy_name(enum iovab_policy_id p)
 	}
 }
 
-const char *model__lost_text(enum iovab_lost reason)
+const char *model__lost_text(enum iovab_lost reason, enum iovab_implementation i)
 {
+	if (i == IOVAB_IMPL_REFERENCE)
+		return "the report had failed, as its error says";
 	switch (reason) {
 	case IOVAB_LOST_WINDOW:
 		return "outside of the window that was pinned";
@@ -88,6 +90,7 @@ static const struct {
 	LOSS(starts_full, true),
 	LOSS(names_cut, false),		/* the row is there, under a shorter name */
 	LOSS(events_dropped, false),	/* the strip misses windows, no total does */
+	LOSS(marks_dropped, false),	/* counted, but not in the recording */
 	LOSS(recursion_missed, true),
 #undef LOSS
 };

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static size_t put(unsigned char *to, __u64 v)
+size_t pack__put(unsigned char *to, __u64 v)
 {
 	size_t n = 0;
 
@@ -16,8 +16,7 @@ static size_t put(unsigned char *to, __u64 v)
 	return n;
 }
 
-/* Takes one count from @blob. Returns its bytes, or 0 if it is cut off or too large. */
-static size_t take(const unsigned char *blob, size_t size, __u64 *v)
+size_t pack__take(const unsigned char *blob, size_t size, __u64 *v)
 {
 	size_t n;
 
@@ -41,7 +40,7 @@ size_t pack__u64(unsigned char *blob, const __u64 *counts, size_t n)
 	while (n && !counts[n - 1])
 		n--;
 	for (i = 0; i < n; i++)
-		size += put(blob + size, counts[i]);
+		size += pack__put(blob + size, counts[i]);
 	return size;
 }
 
@@ -52,7 +51,7 @@ size_t pack__u32(unsigned char *blob, const __u32 *counts, size_t n)
 	while (n && !counts[n - 1])
 		n--;
 	for (i = 0; i < n; i++)
-		size += put(blob + size, counts[i]);
+		size += pack__put(blob + size, counts[i]);
 	return size;
 }
 
@@ -63,7 +62,7 @@ int unpack__u64(__u64 *counts, size_t n, const unsigned char *blob, size_t size)
 	memset(counts, 0, n * sizeof(*counts));
 	for (i = 0; at < size; i++) {
 		__u64 v;
-		size_t used = take(blob + at, size - at, &v);
+		size_t used = pack__take(blob + at, size - at, &v);
 
 		if (!used || i == n)
 			return -EINVAL;
@@ -80,7 +79,7 @@ int unpack__u32(__u32 *counts, size_t n, const unsigned char *blob, size_t size)
 	memset(counts, 0, n * sizeof(*counts));
 	for (i = 0; at < size; i++) {
 		__u64 v;
-		size_t used = take(blob + at, size - at, &v);
+		size_t used = pack__take(blob + at, size - at, &v);
 
 		if (!used || i == n || v > 0xffffffffULL)
 			return -EINVAL;

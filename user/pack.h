@@ -13,6 +13,11 @@
 /* Bytes that @n counts can take at most. */
 #define PACK_MAX(n)	(10 * (size_t)(n))
 
+/* One number, in at most PACK_MAX(1) bytes; returns how many. */
+size_t pack__put(unsigned char *to, __u64 v);
+/* Takes one from @blob. Returns its bytes, or 0 if it is cut off or too large. */
+size_t pack__take(const unsigned char *blob, size_t size, __u64 *v);
+
 /* Writes at most PACK_MAX(@n) bytes to @blob; returns how many. */
 size_t pack__u64(unsigned char *blob, const __u64 *counts, size_t n);
 size_t pack__u32(unsigned char *blob, const __u32 *counts, size_t n);

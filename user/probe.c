@@ -14,12 +14,6 @@ static const char *const tier_adds[] = {
 	[IOVAB_TIER_SETS] = "marked, redundant, lost, overshoot, stray bits, runs, order",
 };
 
-static const char *const method_text[] = {
-	[FEATURES_NO_METHOD] = "",
-	[FEATURES_TRAMPOLINE] = "trampoline ",
-	[FEATURES_KPROBE] = "kprobe (it has no type information) ",
-};
-
 static const char *const method_names[] = {
 	[FEATURES_TRAMPOLINE] = "trampoline",
 	[FEATURES_KPROBE] = "kprobe",
@@ -37,9 +31,13 @@ static void write_hooks(FILE *out, const struct features *f)
 	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		const struct features_hook *h = &f->hooks[i];
 
-		fprintf(out, "%-10s %-22s %s%s\n", h->signal, h->function,
-			method_text[h->method],
-			h->method ? h->how : "not in this kernel, or inlined: cannot be seen");
+		fprintf(out, "%-10s %-22s ", h->signal, h->function);
+		if (!h->method)
+			fputs("not in this kernel, or inlined: cannot be seen\n", out);
+		else if (h->why)
+			fprintf(out, "%s (%s) %s\n", method_names[h->method], h->why, h->how);
+		else
+			fprintf(out, "%s %s\n", method_names[h->method], h->how);
 	}
 }
 
@@ -52,13 +50,23 @@ static void write_tiers(FILE *out, const struct features *f)
 			t <= best ? "" : "not here: ", tier_adds[t]);
 }
 
+static void write_reference(FILE *out, const struct features *f)
+{
+	fprintf(out, "client     %-22s %s\n", "ref", f->reference ?
+		"reports of the reference implementation, by its own tracepoints" :
+		"its module, iovab_ref, is not loaded");
+}
+
 int probe__write_text(FILE *out, const struct features *f)
 {
 	struct utsname u;
 
 	fprintf(out, "kernel     %s\n", release(&u));
 	if (!f->present) {
-		fprintf(out, "facility   not there yet: the module vfio, which may bring it, is not loaded\n");
+		fputs(f->expected ?
+		      "facility   not there yet: the module vfio, which may bring it, is not loaded\n" :
+		      "facility   none: this kernel has no iova_bitmap\n", out);
+		write_reference(out, f);
 	} else {
 		fprintf(out, "facility   in %s, generation %s\n", f->where,
 			features__describe(f->generation));
@@ -68,6 +76,7 @@ int probe__write_text(FILE *out, const struct features *f)
 		fprintf(out, "client     %-22s %s\n", "iommufd", f->iommufd ?
 			"reports of HWPTs, with the devices attached to them" :
 			"not there, or its module is not loaded");
+		write_reference(out, f);
 		write_tiers(out, f);
 	}
 	return fflush(out) ? -errno : 0;
@@ -89,6 +98,8 @@ static json_t *json_hooks(const struct features *f)
 			json_object_set_new(o, "method", json_string(method_names[h->method]));
 		if (h->method)
 			json_object_set_new(o, "how", json_string(h->how));
+		if (h->why)
+			json_object_set_new(o, "why", json_string(h->why));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -102,6 +113,8 @@ static json_t *json_clients(const struct features *f)
 		json_array_append_new(list, json_string("vfio"));
 	if (f->iommufd)
 		json_array_append_new(list, json_string("iommufd"));
+	if (f->reference)
+		json_array_append_new(list, json_string("ref"));
 	return list;
 }
 
@@ -126,9 +139,11 @@ int probe__write_json(FILE *out, const struct features *f)
 		json_object_set_new(o, "where", json_string(f->where));
 		json_object_set_new(o, "generation", json_string(features__name(f->generation)));
 		json_object_set_new(o, "hooks", json_hooks(f));
-		json_object_set_new(o, "clients", json_clients(f));
-		json_object_set_new(o, "tiers", json_tiers(f));
 	}
+	if (f->present || f->reference)
+		json_object_set_new(o, "clients", json_clients(f));
+	if (f->present)
+		json_object_set_new(o, "tiers", json_tiers(f));
 	err = !o || json_dumpf(o, out, JSON_COMPACT | JSON_ENSURE_ASCII) ||
 	      fputc('\n', out) == EOF || fflush(out);
 	json_decref(o);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The oldest quarter of the finest detail goes: windows first, then reports,
+ * The oldest quarter of the finest detail goes: marks first, then windows, then reports,
  * then moments. Of the moments that go, the last counters of each source (and
  * whatever else is written only when it changes) move to the first moment that
  * stays, so no total is lost. The file does not shrink: sqlite uses the room again.
@@ -11,20 +11,34 @@
 #include <stdio.h>
 
 #include "recording.h"
-#include "tables.h"
 
 /* What is left of the limit, in sixteenths. */
 #define LEFT	11
 
-/* Takes the first quarter of a table's rows out, but never less than one. How many; -1: it failed. */
-static long drop_quarter(sqlite3 *db, enum table_id t)
-{
-	char sql[256];
+/* The first quarter of a table's rows, but never less than one. */
+#define QUARTER(of) "FROM \"" of "\" WHERE rowid <= " \
+	"(SELECT min(rowid) + (max(rowid) - min(rowid)) / 4 FROM \"" of "\")"
 
-	snprintf(sql, sizeof(sql),
-		 "DELETE FROM \"%s\" WHERE rowid <= (SELECT min(rowid) + (max(rowid) - min(rowid)) / 4 FROM \"%s\")",
-		 tables__name(t), tables__name(t));
+/* Takes a quarter of a table's rows out. How many; -1: it failed. */
+static long drop(sqlite3 *db, const char *sql)
+{
 	return recording__run(db, sql) ? -1 : sqlite3_changes(db);
+}
+
+/* Likewise the finest detail that there is; adds to @pruned what went. */
+static long drop_detail(sqlite3 *db, struct pruned *pruned)
+{
+	__u64 marks = recording__ask(db, "SELECT sum(marks) " QUARTER("marks"));
+	long n = drop(db, "DELETE " QUARTER("marks"));
+
+	if (n) {
+		pruned->marks += n > 0 ? marks : 0;
+		return n;
+	}
+	n = drop(db, "DELETE " QUARTER("window"));
+	n = n ? n : drop(db, "DELETE " QUARTER("report"));
+	pruned->events += n > 0 ? (__u64)n : 0;
+	return n;
 }
 
 /* Takes the first quarter of the moments out; their last counters move to the next one. */
@@ -60,23 +74,23 @@ static __u64 bytes_used(sqlite3 *db)
 	return (pages - unused) * recording__ask(db, "PRAGMA page_size");
 }
 
-void prune__make_room(sqlite3 *db, __u64 limit, unsigned int sixteenths, __u64 *events)
+void prune__make_room(sqlite3 *db, __u64 limit, unsigned int sixteenths, struct pruned *pruned)
 {
-	__u64 pruned = *events;
+	struct pruned sum = *pruned;
 	bool more = true;
 	int i;
 
 	if (bytes_used(db) < limit / 16 * sixteenths || recording__run(db, "BEGIN IMMEDIATE"))
 		return;
 	for (i = 0; more && i < 64 && bytes_used(db) > limit / 16 * LEFT; i++) {
-		long n = drop_quarter(db, TABLE_WINDOW);
+		long n = drop_detail(db, &sum);
 
-		n = n ? n : drop_quarter(db, TABLE_REPORT);
-		pruned += n > 0 ? n : 0;
 		more = n ? n > 0 : drop_moments(db);
 	}
-	if (!recording__set_meta_number(db, "events_pruned", pruned) && !recording__run(db, "COMMIT"))
-		*events = pruned;
+	if (!recording__set_meta_number(db, "marks_pruned", sum.marks) &&
+	    !recording__set_meta_number(db, "events_pruned", sum.events) &&
+	    !recording__run(db, "COMMIT"))
+		*pruned = sum;
 	else
 		recording__run(db, "ROLLBACK");
 }

@@ -9,7 +9,9 @@
  *   is synced there, not with each moment.)
  * - A file system that is full makes a transaction fail and nothing else. The
  *   counters are totals, so the next moment that can be written makes up for
- *   those that could not; only their windows and reports are gone, and counted.
+ *   those that could not; only their windows, reports and marks are gone, and counted.
+ * - The marks of a moment are written before it, in as many transactions as their
+ *   size asks for, so that the log stays small.
  *
  * What is written of a source are its counters, when they have changed since
  * they were last written: a source that rests takes no room.
@@ -20,14 +22,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "model.h"
-#include "prune.h"
 #include "recording.h"
 #include "tables.h"
 
 /* Room for the log beside the file, and for what one moment adds to both. */
 #define LOG_BYTES	(2ULL << 20)
+/* Marks are not written to a file system with less room than this: it is for figures. */
+#define RESERVE_BYTES	(4ULL << 20)
+/* Chunks of marks that are written in one transaction. */
+#define BATCH_BYTES	(256U << 10)
 
 /* A source that is in the facts, as it was last written. */
 struct written {
@@ -378,6 +384,8 @@ static int write_all(struct recorder *r, const struct iovab_facts *f, __u64 mome
 		err = recording__set_meta_number(r->db, "moments_failed", r->state.moments_failed);
 		err = err ? err : recording__set_meta_number(r->db, "events_failed", r->state.events_failed);
 	}
+	if (!err && r->state.marks_failed)
+		err = recording__set_meta_number(r->db, "marks_failed", r->state.marks_failed);
 	return err ? err : recording__run(r->db, "COMMIT");
 }
 
@@ -410,13 +418,74 @@ static int write_or_roll_back(struct recorder *r, const struct iovab_facts *f, _
 static void make_room(struct recorder *r, unsigned int sixteenths)
 {
 	if (r->max_bytes)
-		prune__make_room(r->db, size_limit(r), sixteenths, &r->state.events_pruned);
+		prune__make_room(r->db, size_limit(r), sixteenths, &r->state.pruned);
 }
 
 /* The file system's fault, or passing: the next moment may do better. */
 static bool may_pass(int err)
 {
 	return err == SQLITE_FULL || err == SQLITE_BUSY || (err & 0xff) == SQLITE_IOERR;
+}
+
+/* Chunks, as many as one transaction takes: *@n of them. All of them, or none. */
+static int write_batch(struct recorder *r, const struct iovab_chunk_fact *chunks, size_t left,
+		       __u64 moment, size_t *n)
+{
+	int err = recording__run(r->db, "BEGIN IMMEDIATE");
+	size_t bytes = 0;
+
+	for (*n = 0; *n < left && bytes < BATCH_BYTES && !err; (*n)++) {
+		struct marks_record record = { moment, chunks[*n] };
+
+		err = insert(r, TABLE_MARKS, &record);
+		bytes += chunks[*n].size;
+	}
+	err = err ? err : recording__run(r->db, "COMMIT");
+	if (err)
+		recording__run(r->db, "ROLLBACK");
+	return err;
+}
+
+static bool has_room(const struct recorder *r)
+{
+	struct statvfs fs;
+
+	return statvfs(r->path, &fs) || (__u64)fs.f_bavail * fs.f_frsize >= RESERVE_BYTES;
+}
+
+/* Likewise; *@n is at least one. */
+static int write_some(struct recorder *r, const struct iovab_chunk_fact *chunks, size_t left,
+		      __u64 moment, size_t *n)
+{
+	int err;
+
+	*n = 1;
+	if (!has_room(r))
+		return SQLITE_FULL;
+	err = write_batch(r, chunks, left, moment, n);
+	if (err == SQLITE_FULL && r->max_bytes) {
+		make_room(r, 12);
+		err = write_batch(r, chunks, left, moment, n);
+	}
+	/* where not even the first could be tried, it is that one which failed */
+	*n = *n ? *n : 1;
+	return err;
+}
+
+/* What cannot be written is counted. */
+static void write_marks(struct recorder *r, const struct iovab_facts *facts, __u64 moment)
+{
+	size_t done, n, i;
+
+	for (done = 0; done < facts->n_chunks; done += n) {
+		const struct iovab_chunk_fact *chunks = facts->chunks + done;
+		int err = write_some(r, chunks, facts->n_chunks - done, moment, &n);
+
+		for (i = 0; i < n; i++)
+			*(err ? &r->state.marks_failed : &r->state.marks) += chunks[i].marks;
+		if (!err)
+			make_room(r, 15);
+	}
 }
 
 int recorder__write(struct recorder *r, const struct iovab_facts *facts, struct iovab_error *e)
@@ -428,6 +497,7 @@ int recorder__write(struct recorder *r, const struct iovab_facts *facts, struct 
 
 	if (err)
 		return error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
+	write_marks(r, facts, moment);
 	err = write_or_roll_back(r, facts, moment, e);
 	if (err == SQLITE_FULL && r->max_bytes) {
 		make_room(r, 12);

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "facts.h"
+#include "prune.h"
 
 /* Below this there is no room for what is never dropped. */
 #define RECORDER_MIN_SIZE	(8ULL << 20)
@@ -17,10 +18,11 @@ struct recorder_options {
 
 /* What has become of it so far. */
 struct recorder_state {
-	__u64 moments, reports, windows;	/* written */
+	__u64 moments, reports, windows, marks;	/* written */
 	__u64 moments_failed;			/* not written: no room on the file system */
 	__u64 events_failed;			/* windows and reports that these had */
-	__u64 events_pruned;			/* taken out again, to stay below max_bytes */
+	__u64 marks_failed;			/* marks that could not be written */
+	struct pruned pruned;			/* taken out again, to stay below max_bytes */
 	__u64 bytes;				/* of the file */
 };
 
@@ -33,7 +35,8 @@ struct recorder;
 struct recorder *recorder__new(const struct recorder_options *o, struct iovab_error *e);
 
 /*
- * Writes the facts of one moment in one transaction. A full file system is no
+ * Writes the facts of one moment in one transaction, and its marks, which may be many,
+ * in others before it. A full file system is no
  * error: the moment is counted as failed, and the next one holds its totals.
  * -1 with @e set for anything else.
  */

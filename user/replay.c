@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "chunk.h"
 #include "model.h"
 #include "tables.h"
 #include "text.h"
@@ -28,6 +29,8 @@
 
 /* Events in one moment: more than any writer can take out of the ring in an interval. */
 #define MAX_EVENTS	(1U << 20)
+/* Marks in one moment: more than any writer keeps in memory. */
+#define MAX_CHUNK_BYTES	(1ULL << 30)
 /* Sources that one recording may have in all. */
 #define MAX_SOURCES	(1U << 16)
 
@@ -50,6 +53,8 @@ struct replay {
 	sqlite3 *db;
 	char *path;		/* escaped, for errors */
 	struct replay_about about;
+	int version;
+	bool want_marks, marks_begun;
 	struct cursor cursors[TABLES];
 
 	__u64 first_ns, last_ns;	/* of all moments */
@@ -66,6 +71,10 @@ struct replay {
 	size_t max_windows;
 	struct iovab_report_event *reports;
 	size_t max_reports;
+	struct iovab_chunk_fact *chunks;	/* their data, one behind the other, in ... */
+	size_t max_chunks;
+	unsigned char *chunk_data;		/* ... here */
+	size_t chunk_bytes, max_chunk_bytes;
 };
 
 static int damaged(const struct replay *r, struct iovab_error *e, const char *format, ...)
@@ -128,6 +137,7 @@ static int check_version(struct replay *r, struct iovab_error *e)
 				  r->path, (long long)version, IOVAB_RECORDING_VERSION);
 	if (version < 1)
 		return damaged(r, e, "its format is %lld", (long long)version);
+	r->version = (int)version;
 	return 0;
 }
 
@@ -154,6 +164,10 @@ static void take_meta(struct replay_about *a, const char *name, const char *valu
 		a->moments_failed = strtoull(value, NULL, 10);
 	else if (!strcmp(name, "events_failed"))
 		a->events_failed = strtoull(value, NULL, 10);
+	else if (!strcmp(name, "marks_failed"))
+		a->marks_failed = strtoull(value, NULL, 10);
+	else if (!strcmp(name, "marks_pruned"))
+		a->marks_pruned = strtoull(value, NULL, 10);
 	else if (!strcmp(name, "events_pruned"))
 		a->events_pruned = strtoull(value, NULL, 10);
 }
@@ -225,8 +239,13 @@ static int open_cursors(struct replay *r, struct iovab_error *e)
 		return -1;
 	for (t = 0; t < TABLES; t++) {
 		struct cursor *c = &r->cursors[t];
-		char *sql = tables__select_sql(t);
-		int err = sql ? sqlite3_prepare_v2(r->db, sql, -1, &c->stmt, NULL) : SQLITE_NOMEM;
+		char *sql;
+		int err;
+
+		if (tables__since(t) > r->version)
+			continue;
+		sql = tables__select_sql(t, r->version);
+		err = sql ? sqlite3_prepare_v2(r->db, sql, -1, &c->stmt, NULL) : SQLITE_NOMEM;
 
 		free(sql);
 		if (err)
@@ -234,7 +253,8 @@ static int open_cursors(struct replay *r, struct iovab_error *e)
 		c->record = malloc(tables__record_size(t));
 		if (!c->record)
 			return error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
-		if (advance(r, t, e))
+		/* marks are many, and read by who wants them */
+		if (t != TABLE_MARKS && advance(r, t, e))
 			return -1;
 	}
 	if (read_meta(r, e))
@@ -340,6 +360,8 @@ void replay__close(struct replay *r)
 	free(r->live);
 	free(r->windows);
 	free(r->reports);
+	free(r->chunks);
+	free(r->chunk_data);
 	free(r->path);
 	free(r);
 }
@@ -550,6 +572,67 @@ static int take_reports(struct replay *r, struct iovab_error *e)
 	return 0;
 }
 
+/* What can be calculated with. */
+static bool chunk_possible(const struct iovab_chunk_fact *c)
+{
+	return c->size && c->size <= CHUNK_PACKED && c->length &&
+	       c->iova + (c->length - 1) >= c->iova &&
+	       c->page_size && !(c->page_size & (c->page_size - 1)) &&
+	       c->cpu_page_size >= 4096 && !(c->cpu_page_size & (c->cpu_page_size - 1)) &&
+	       c->cpu_page_size <= 1U << 20 && c->bitmap_offset < c->cpu_page_size;
+}
+
+static bool keep_data(struct replay *r, const struct iovab_chunk_fact *chunk)
+{
+	size_t max = r->max_chunk_bytes ? r->max_chunk_bytes : 2 * CHUNK_PACKED;
+	unsigned char *data;
+
+	while (max - r->chunk_bytes < chunk->size)
+		max *= 2;
+	if (max != r->max_chunk_bytes) {
+		data = realloc(r->chunk_data, max);
+		if (!data)
+			return false;
+		r->chunk_data = data;
+		r->max_chunk_bytes = max;
+	}
+	memcpy(r->chunk_data + r->chunk_bytes, chunk->data, chunk->size);
+	r->chunk_bytes += chunk->size;
+	return true;
+}
+
+static int take_chunks(struct replay *r, struct iovab_error *e)
+{
+	const struct marks_record *m;
+	size_t n = 0, i;
+
+	/* the first of them was not read yet */
+	if (r->want_marks && !r->marks_begun && r->cursors[TABLE_MARKS].stmt &&
+	    advance(r, TABLE_MARKS, e))
+		return -1;
+	r->marks_begun = true;
+	r->chunk_bytes = 0;
+	while (r->want_marks && (m = row_of_moment(r, TABLE_MARKS))) {
+		if (!chunk_possible(&m->chunk))
+			return damaged(r, e, "impossible marks");
+		if (r->chunk_bytes > MAX_CHUNK_BYTES)
+			return damaged(r, e, "more marks in a moment than there can be");
+		if (!array__grow(&r->chunks, n, &r->max_chunks, sizeof(*r->chunks)) ||
+		    !keep_data(r, &m->chunk))
+			return no_memory(e);
+		r->chunks[n++] = m->chunk;
+		if (advance(r, TABLE_MARKS, e))
+			return -1;
+	}
+	for (i = 0, r->chunk_bytes = 0; i < n; i++) {
+		r->chunks[i].data = r->chunk_data + r->chunk_bytes;
+		r->chunk_bytes += r->chunks[i].size;
+	}
+	r->facts.chunks = r->chunks;
+	r->facts.n_chunks = n;
+	return 0;
+}
+
 /* A loss that this program does not know would be a figure that is not shown. */
 static int take_losses(struct replay *r, struct iovab_error *e)
 {
@@ -593,6 +676,11 @@ static int take_moment(struct replay *r, struct iovab_error *e)
 	return 0;
 }
 
+void replay__want_marks(struct replay *r)
+{
+	r->want_marks = true;
+}
+
 const struct iovab_facts *replay__next(struct replay *r, struct iovab_error *e)
 {
 	const struct moment_record *m = r->cursors[TABLE_MOMENT].record;
@@ -605,7 +693,7 @@ const struct iovab_facts *replay__next(struct replay *r, struct iovab_error *e)
 	}
 	r->moment = *m;
 	if (take_moment(r, e) || take_sources(r, e) || take_live(r, e) || take_windows(r, e) ||
-	    take_reports(r, e) || take_losses(r, e) || advance(r, TABLE_MOMENT, e))
+	    take_reports(r, e) || take_chunks(r, e) || take_losses(r, e) || advance(r, TABLE_MOMENT, e))
 		return NULL;
 	return &r->facts;
 }

@@ -22,6 +22,7 @@ struct replay_about {
 	__u64 moments_failed;		/* that could not be written, ... */
 	__u64 events_failed;		/* ... windows and reports that these had */
 	__u64 events_pruned;		/* windows and reports taken out: the file was to stay small */
+	__u64 marks_failed, marks_pruned;	/* likewise, marks */
 };
 
 /*
@@ -37,6 +38,9 @@ const struct replay_about *replay__about(const struct replay *r);
 
 /* The times of the first and the last moment; returns how many there are. */
 size_t replay__span(const struct replay *r, __u64 *first_ns, __u64 *last_ns);
+
+/* Facts are to have chunks of marks. To be called before the first; else they have none. */
+void replay__want_marks(struct replay *r);
 
 /*
  * The facts of the next moment; they belong to the replay and live until the

@@ -11,6 +11,8 @@
 
 #include "clients.h"
 #include "iovab.skel.h"
+#include "reference.h"
+#include "targets.h"
 
 #define MAX_HOOKS 16
 
@@ -19,6 +21,8 @@ struct session {
 	struct features features;
 	struct iovab_bpf *bpf;
 	struct clients *clients;
+	struct reference *reference;	/* NULL: not attached */
+	char trouble[256];		/* why it is not, though it is there; "": it is, or is not there */
 	struct bpf_link *links[MAX_HOOKS];
 	size_t n_links;
 };
@@ -59,9 +63,16 @@ static bool hook_wanted(const struct session *s, const struct hook *h)
 	return s->opts.tier >= h->tier && h->generations & 1U << s->features.generation;
 }
 
+static bool marks_wanted(const struct session *s)
+{
+	return s->opts.want_marks && s->opts.tier >= IOVAB_TIER_SETS;
+}
+
 /* The program for one of the two ways. */
 static struct bpf_program *hook_program(const struct session *s, const struct hook *h, bool kprobe)
 {
+	if (h->signal == FEATURES_SET && marks_wanted(s))
+		return kprobe ? s->bpf->progs.set_entry_recorded_kprobe : s->bpf->progs.set_entry_recorded;
 	return *(struct bpf_program **)((char *)s->bpf + (kprobe ? h->kprobe : h->trampoline));
 }
 
@@ -105,6 +116,8 @@ static void detach(struct session *s)
 	/* the openers first: no report begins any more that will not be seen to end */
 	while (s->n_links)
 		bpf_link__destroy(s->links[--s->n_links]);
+	reference__free(s->reference);
+	s->reference = NULL;
 	clients__free(s->clients);
 	s->clients = NULL;
 	iovab_bpf__destroy(s->bpf);
@@ -136,33 +149,75 @@ static int fail(struct session *s, struct iovab_error *e, const char *what, int 
 			  strerror(-err));
 }
 
+/* What nobody asked for has maps of the least size. */
+static void size_rings(struct session *s)
+{
+	if (s->opts.ring_bytes)
+		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
+	if (!marks_wanted(s)) {
+		bpf_map__set_max_entries(s->bpf->maps.run_buffers, 1);
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, sysconf(_SC_PAGESIZE));
+	} else if (s->opts.mark_ring_bytes) {
+		bpf_map__set_max_entries(s->bpf->maps.mark_ring, s->opts.mark_ring_bytes);
+	}
+}
+
+/* All maps but the variables'. */
+static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
+{
+	struct bpf_map *map, *other = NULL;
+	int err;
+
+	bpf_object__for_each_map(map, to->obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		other = bpf_object__find_map_by_name(from->obj, bpf_map__name(map));
+		err = other ? bpf_map__reuse_fd(map, bpf_map__fd(other)) : -ENOENT;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Where there is no facility, no program is wanted, and what is loaded are the maps alone,
+ * for the reference. If they were, and the facility has come, its programs take them over.
+ */
 static int load(struct session *s, struct iovab_error *e)
 {
+	struct iovab_bpf *maps = s->bpf;
 	size_t i;
 	int err;
 
-	s->clients = clients__new();
+	if (!s->clients)
+		s->clients = clients__new();
 	s->bpf = s->clients ? iovab_bpf__open() : NULL;
-	if (!s->bpf)
-		return fail(s, e, "open the BPF programs", -errno);
+	if (!s->bpf) {
+		err = -errno;
+		iovab_bpf__destroy(maps);
+		return fail(s, e, "open the BPF programs", err);
+	}
 	s->bpf->rodata->tier = s->opts.tier;
 	s->bpf->rodata->lazy = s->features.generation == IOVAB_LAZY;
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
 	s->bpf->rodata->want_events = s->opts.want_events;
+	s->bpf->rodata->want_marks = marks_wanted(s);
 	s->bpf->rodata->want_reports = s->opts.want_reports;
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
 	if (s->opts.tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
+	size_rings(s);
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
-	if (s->opts.ring_bytes)
-		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
 					  hook_wanted(s, &hooks[i]));
-	err = iovab_bpf__load(s->bpf);
+	err = maps ? take_maps(s->bpf, maps) : 0;
+	if (!err)
+		err = iovab_bpf__load(s->bpf);
+	iovab_bpf__destroy(maps);
 	return err ? fail(s, e, "load the BPF programs", err) : 0;
 }
 
@@ -207,60 +262,133 @@ static int attach_hooks(struct session *s, struct iovab_error *e)
 	return 0;
 }
 
-static int load_and_attach(struct session *s, struct iovab_error *e)
+static int open_targets(const struct session *s)
 {
-	if (load(s, e))
-		return -1;
-	attach_clients(s);
-	return attach_hooks(s, e);
+	const char *where = s->features.where;
+
+	return targets__open(strcmp(where, "vmlinux") ? where : NULL);
 }
 
-int session__attach(struct session *s, struct iovab_error *e)
+static int load_and_attach(struct session *s, struct iovab_error *e)
+{
+	int err = open_targets(s);
+
+	if (err)
+		return fail(s, e, "read the kernel's type information", err);
+	err = load(s, e);
+	if (!err)
+		attach_clients(s);
+	targets__close();
+	return err ? err : attach_hooks(s, e);
+}
+
+static int attach_facility(struct session *s, struct iovab_error *e)
 {
 	struct iovab_error again = {};
 
-	if (s->n_links)
-		return 0;
-	if (!s->features.present) {
-		if (!features__module_loaded())
-			return 1;
-		if (features__probe(&s->features, e))
-			return -1;
-		if (!s->features.present)
-			return 1;
-	}
 	if (features__best_tier(&s->features) < s->opts.tier)
 		return refuse_tier(s, e);
 	if (s->opts.kprobes)
-		features__use_kprobes(&s->features);
+		features__use_kprobes(&s->features, "asked for");
 	if (!load_and_attach(s, e))
 		return 0;
 	if (s->features.kprobes || e->code != IOVAB_EXIT_NO_BPF)
 		return -1;
 	/* an architecture without trampolines, or one of them is taken: the other way */
-	features__use_kprobes(&s->features);
+	features__use_kprobes(&s->features, "trampolines do not work here");
 	if (load_and_attach(s, &again))
 		return -1;
 	*e = (struct iovab_error){};
 	return 0;
 }
 
+/* If it is there. Beside the facility its refusal is no reason to end, but one to say so. */
+static int attach_reference(struct session *s)
+{
+	if (s->reference || !features__reference_loaded() || s->trouble[0])
+		return 0;
+	s->reference = reference__attach(s->bpf);
+	if (s->reference)
+		return 0;
+	snprintf(s->trouble, sizeof(s->trouble),
+		 "the reference implementation (iovab_ref) cannot be watched: %s; --verbose shows what the kernel said",
+		 strerror(errno));
+	return -errno;
+}
+
+/* The facility is not there: the maps, and the programs of the reference. */
+static int attach_reference_alone(struct session *s, struct iovab_error *e)
+{
+	int err;
+
+	if (load(s, e))
+		return -1;
+	err = attach_reference(s);
+	return err ? fail(s, e, "watch the reference implementation", err) : 0;
+}
+
+int session__attach(struct session *s, struct iovab_error *e)
+{
+	if (session__attached(s))
+		return 0;
+	if (!s->features.present && (features__module_loaded() || features__reference_loaded()) &&
+	    features__probe(&s->features, e))
+		return -1;
+	if (s->features.present) {
+		if (attach_facility(s, e))
+			return -1;
+		attach_reference(s);
+		return 0;
+	}
+	return features__reference_loaded() ? attach_reference_alone(s, e) : 1;
+}
+
+/* The module that may bring the facility has come, after the reference. */
+static void facility_came(struct session *s)
+{
+	struct iovab_error e = {};
+
+	if (features__probe(&s->features, &e)) {
+		if (s->features.present)
+			detach(s);	/* it is of a kind that we do not know */
+	} else if (s->features.present) {
+		attach_facility(s, &e);
+	}
+}
+
 void session__refresh(struct session *s)
 {
-	if (!s->n_links || !features__client_came(&s->features))
+	if (!session__attached(s) || !features__client_came(&s->features))
 		return;
-	features__find_symbols(&s->features);
+	if (!s->features.present)
+		facility_came(s);
+	else
+		features__find_symbols(&s->features);
+	if (!session__attached(s))
+		return;
+	/* without them no program is loaded, and the client says so */
+	open_targets(s);
 	attach_clients(s);
+	targets__close();
+	attach_reference(s);
 }
 
 bool session__attached(const struct session *s)
 {
-	return s->n_links > 0;
+	return s->n_links > 0 || s->reference;
 }
 
 bool session__complete(const struct session *s)
 {
+	if (!s->features.present)
+		return s->reference && !s->features.expected;
 	return s->n_links > 0 && s->features.vfio;
+}
+
+const char *session__describe(const struct session *s)
+{
+	return s->features.present ? features__describe(s->features.generation) :
+				     "without iova_bitmap (the reference implementation alone)";
 }
 
 const struct features *session__features(const struct session *s)
@@ -283,7 +411,14 @@ const struct clients *session__clients(const struct session *s)
 	return s->clients;
 }
 
+const struct reference *session__reference(const struct session *s)
+{
+	return s->reference;
+}
+
 const char *session__warning(const struct session *s)
 {
-	return s->clients ? clients__error(s->clients) : NULL;
+	const char *error = s->clients ? clients__error(s->clients) : NULL;
+
+	return error || !s->trouble[0] ? error : s->trouble;
 }

@@ -186,6 +186,37 @@ static int add_reports(struct study *s, const struct iovab_facts *facts)
 	return 0;
 }
 
+/* Marks, by place. -EINVAL: they are damaged. */
+static int add_chunk(struct study *s, struct study_row *row, const struct iovab_chunk_fact *chunk)
+{
+	struct run run;
+	int ret = chunk_reader__open(s->reader, chunk);
+
+	if (!row->marks)
+		row->marks = hot_map__new();
+	if (!row->marks)
+		return -ENOMEM;
+	hot_map__cover(row->marks, chunk->iova, chunk->iova + (chunk->length - 1));
+	while (!ret && (ret = chunk_reader__next(s->reader, &run)) == 1) {
+		hot_map__add(row->marks, &run);
+		ret = 0;
+	}
+	return ret;
+}
+
+static int add_chunks(struct study *s, const struct iovab_facts *facts)
+{
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < facts->n_chunks && !err; i++) {
+		struct study_row *row = row_of_source(s, facts->chunks[i].source_id);
+
+		err = row ? add_chunk(s, row, &facts->chunks[i]) : 0;
+	}
+	return err;
+}
+
 static int add_facts(struct study *s, const struct iovab_facts *facts)
 {
 	s->last = model__update(s->model, facts);
@@ -193,44 +224,17 @@ static int add_facts(struct study *s, const struct iovab_facts *facts)
 		return -ENOMEM;
 	if (!s->n_moments++)
 		s->first_wall = facts->wall;
-	return add_intervals(s, facts) || add_windows(s, facts) || add_reports(s, facts) ? -ENOMEM : 0;
+	if (add_intervals(s, facts) || add_windows(s, facts) || add_reports(s, facts))
+		return -ENOMEM;
+	return add_chunks(s, facts);
 }
 
-/* --- hot ranges --- */
+/* --- the end --- */
 
-static void add_hot(struct study_row *row, const struct iovab_heat *h, unsigned int cell,
-		    double all)
-{
-	__u64 iova = h->iova + ((__u64)cell << h->cell_shift);
-	__u64 last = iova + ((1ULL << h->cell_shift) - 1);
-	struct study_hot *hot = &row->hot[row->n_hot];
-
-	if (row->n_hot && hot[-1].last + 1 == iova && hot[-1].last != ~0ULL) {
-		hot--;
-		hot->last = last;
-	} else if (row->n_hot < STUDY_HOT) {
-		*hot = (struct study_hot){ .iova = iova, .last = last };
-		row->n_hot++;
-	} else {
-		return;
-	}
-	hot->dirty_bytes += h->total_bytes[cell];
-	hot->share = (double)hot->dirty_bytes / all;
-}
-
-/* Neighbouring cells in each of which at least twice the mean was dirtied. */
 static void find_hot(struct study_row *row, const struct iovab_heat *h)
 {
-	double all = 0;
-	unsigned int i, cells = 0;
-
-	for (i = 0; i < IOVAB_CELLS && h->valid; i++) {
-		all += (double)h->total_bytes[i];
-		cells += h->seen_bytes[i] != 0;
-	}
-	for (i = 0; i < IOVAB_CELLS && cells && all > 0; i++)
-		if ((double)h->total_bytes[i] >= 2 * all / cells)
-			add_hot(row, h, i, all);
+	row->hot_marks = row->marks != NULL;
+	row->n_hot = row->marks ? hot_map__find(row->hot, row->marks) : hot__of_heat(row->hot, h);
 }
 
 /* All migrations of all rows, those of one owner at one time together. */
@@ -290,10 +294,13 @@ static int go_through(struct study *s, struct iovab_error *e)
 	int err = 0;
 
 	cut_time(s);
+	replay__want_marks(s->replay);
 	while (!err && (facts = replay__next(s->replay, e)))
 		err = add_facts(s, facts);
 	if (!err && !e->code)
 		err = finish(s);
+	if (err == -EINVAL)
+		return error__set(e, IOVAB_EXIT_FAILURE, "the recording is damaged: marks in it cannot be read");
 	if (err)
 		return error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
 	return e->code ? -1 : 0;
@@ -312,7 +319,8 @@ struct study *study__new(const char *path, struct iovab_error *e)
 		goto err;
 	s->about = replay__about(s->replay);
 	s->model = model__new();
-	if (!s->model) {
+	s->reader = chunk_reader__new();
+	if (!s->model || !s->reader) {
 		error__set(e, IOVAB_EXIT_FAILURE, "out of memory");
 		goto err;
 	}
@@ -334,9 +342,11 @@ void study__free(struct study *s)
 			free(s->rows[i].bins[b].heat);
 		free(s->rows[i].bins);
 		rounds__free(&s->rows[i].rounds);
+		hot_map__free(s->rows[i].marks);
 	}
 	free(s->rows);
 	model__free(s->model);
+	chunk_reader__free(s->reader);
 	replay__close(s->replay);
 	free(s);
 }
@@ -345,7 +355,8 @@ bool study__has_loss(const struct study *s)
 {
 	const struct iovab_figures *sum = &s->last->sum;
 
-	return s->last->events_lost || s->about->moments_failed ||
+	return s->last->events_lost || s->about->moments_failed || s->about->marks_failed ||
+	       s->last->losses.events_dropped || s->last->losses.marks_dropped ||
 	       known(sum->fig[IOVAB_FIG_LOST_BYTES]) || known(sum->fig[IOVAB_FIG_STRAY_BITS]) ||
 	       known(sum->fig[IOVAB_FIG_WILD_MARKS]);
 }

@@ -8,12 +8,12 @@
 #ifndef IOVAB_STUDY_H
 #define IOVAB_STUDY_H
 
+#include "hot.h"
 #include "model.h"
 #include "replay.h"
 #include "rounds.h"
 
 #define STUDY_BINS	240	/* a recording's time is cut into so many at most */
-#define STUDY_HOT	5	/* hot ranges that are named */
 
 /* A row's figures in one bin of time. */
 struct study_bin {
@@ -26,21 +26,17 @@ struct study_bin {
 	struct iovab_heat *heat;	/* of the windows that ended in it; NULL: none did */
 };
 
-/* A part of IOVA space that holds much of what was dirtied. */
-struct study_hot {
-	__u64 iova, last;	/* inclusive */
-	__u64 dirty_bytes;
-	double share;		/* of all that the row dirtied */
-};
-
 struct study_row {
 	__u32 row_id;			/* as in struct iovab_row */
 	__u32 pid;
 	struct rounds rounds;
 	__u64 told;			/* reports of it in the facts at hand */
 	struct study_bin *bins;		/* study.n_bins of them; NULL: nothing was in any */
-	struct study_hot hot[STUDY_HOT];
+	/* from its marks, which are finer, if the recording has any; else from what was dirtied */
+	struct hot_range hot[HOT_RANGES];
 	size_t n_hot;
+	bool hot_marks;
+	struct hot_map *marks;		/* NULL: it has none */
 };
 
 struct study {
@@ -56,6 +52,7 @@ struct study {
 
 	struct replay *replay;
 	struct model *model;
+	struct chunk_reader *reader;
 	size_t max_rows;
 };
 

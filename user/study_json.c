@@ -111,7 +111,7 @@ static json_t *hot_array(const struct study_row *row, int *err)
 
 		put(o, "iova", integer(row->hot[i].iova), err);
 		put(o, "length", integer(row->hot[i].last - row->hot[i].iova + 1), err);
-		put(o, "dirty_bytes", integer(row->hot[i].dirty_bytes), err);
+		put(o, row->hot_marks ? "marked_bytes" : "dirty_bytes", integer(row->hot[i].bytes), err);
 		put(o, "share", json_real(row->hot[i].share), err);
 		append(a, o, err);
 	}
@@ -307,6 +307,8 @@ static void put_about(json_t *o, const struct study *s, int *err)
 	put(o, "moments_failed", integer(a->moments_failed), err);
 	put(o, "events_failed", integer(a->events_failed), err);
 	put(o, "events_pruned", integer(a->events_pruned), err);
+	put(o, "marks_failed", integer(a->marks_failed), err);
+	put(o, "marks_pruned", integer(a->marks_pruned), err);
 	put(o, "tier", json_string_nocheck(model__tier_name(s->last->tier)), err);
 	put(o, "events_lost", integer(s->last->events_lost), err);
 }

@@ -94,6 +94,11 @@ static void write_head(const struct page *p)
 			    (unsigned long long)s->about->events_pruned);
 		flow__end(&f);
 	}
+	if (s->about->marks_pruned) {
+		flow__words(&f, "%llu marks were dropped to keep the file small: hot ranges and replay "
+			    "--policy do without them.", (unsigned long long)s->about->marks_pruned);
+		flow__end(&f);
+	}
 	fputc('\n', p->out);
 }
 
@@ -133,6 +138,11 @@ static void write_losses(const struct page *p)
 			    "totals are right, rounds and charts miss these.",
 			    (unsigned long long)s->about->moments_failed,
 			    (unsigned long long)s->about->events_failed);
+		flow__end(&f);
+	}
+	if (s->about->marks_failed) {
+		flow__words(&f, "%llu marks could not be written: hot ranges and replay --policy do "
+			    "without them.", (unsigned long long)s->about->marks_failed);
 		flow__end(&f);
 	}
 	plain__write_losses(p->out, s->last, p->o->width, p->o->charset);
@@ -269,10 +279,11 @@ static void write_hot(const struct page *p, const struct study_row *row)
 	fputs("  hot     ", p->out);	/* and two spaces before the first item */
 	f.used = 10;
 	for (i = 0; i < row->n_hot; i++)
-		flow__item(&f, "%#llx to %#llx (%s): %s of what was dirty",
+		flow__item(&f, "%#llx to %#llx (%s): %s of what was %s",
 			   (unsigned long long)row->hot[i].iova, (unsigned long long)row->hot[i].last,
 			   units__bytes(bytes, sizeof(bytes), row->hot[i].last - row->hot[i].iova + 1),
-			   units__percent(share, sizeof(share), row->hot[i].share));
+			   units__percent(share, sizeof(share), row->hot[i].share),
+			   row->hot_marks ? "marked" : "dirty");
 	flow__end(&f);
 }
 

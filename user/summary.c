@@ -407,8 +407,9 @@ void summary__write_row(FILE *out, const struct iovab_row *row, enum iovab_tier 
 
 /* --- reports in trouble --- */
 
-static void put_lost(struct flow *f, const struct iovab_report_event *r)
+static void put_lost(struct flow *f, const struct iovab_trouble *t)
 {
+	const struct iovab_report_event *r = &t->report;
 	char lost[IOVAB_UNITS_LEN];
 	enum iovab_lost why;
 
@@ -416,7 +417,7 @@ static void put_lost(struct flow *f, const struct iovab_report_event *r)
 		if (!r->lost_by[why])
 			continue;
 		units__bytes(lost, sizeof(lost), r->lost_by[why] * r->page_size);
-		flow__item(f, "%s lost: %s", lost, model__lost_text(why));
+		flow__item(f, "%s lost: %s", lost, model__lost_text(why, t->implementation));
 	}
 	if (r->lost_pages)
 		flow__item(f, "first at 0x%llx", r->lost_iova);
@@ -441,7 +442,7 @@ static void write_trouble(struct flow *f, const struct iovab_trouble *t)
 		flow__item(f, "%s", model__phase_name(r->phase));
 	units__bytes(length, sizeof(length), r->length);
 	flow__item(f, "range 0x%llx, %s", r->iova, length);
-	put_lost(f, r);
+	put_lost(f, t);
 	if (r->stray_bits)
 		flow__item(f, "%s stray bit%s: memory beside the bitmap was overwritten",
 			   units__exact(n, sizeof(n), r->stray_bits), plural(r->stray_bits));

@@ -19,6 +19,7 @@ enum kind {
 	KIND_TEXT,	/* @n bytes */
 	KIND_COUNTS64,	/* @n of them, packed */
 	KIND_COUNTS32,
+	KIND_BLOB,	/* a pointer, and a size_t behind it */
 	KIND_KEY,	/* KIND_U64, the table's primary key */
 };
 
@@ -27,20 +28,24 @@ struct column {
 	enum kind kind;
 	size_t offset;
 	size_t n;
+	int since;	/* the version of the format that has it first; 0: all have it */
 };
 
 /* What @n means to a column's kind: elements of @size bytes in the field. */
 #define COLUMN(type, field, name, kind, size) \
 	{ name, KIND_##kind, offsetof(struct type, field), \
-	  sizeof(((struct type *)0)->field) / (size) }
-#define NUMBER(type, field, name, kind, size)						\
+	  sizeof(((struct type *)0)->field) / (size), 0 }
+#define NUMBER(type, field, name, kind, size, since)					\
 	{ name, KIND_##kind, offsetof(struct type, field) +				\
-	  0 * sizeof(char[sizeof(((struct type *)0)->field) == (size) ? 1 : -1]), 1 }
+	  0 * sizeof(char[sizeof(((struct type *)0)->field) == (size) ? 1 : -1]), 1, since }
 
-#define U64(type, field, name)		NUMBER(type, field, name, U64, 8)
-#define U32(type, field, name)		NUMBER(type, field, name, U32, 4)
-#define U8(type, field, name)		NUMBER(type, field, name, U8, 1)
-#define KEY(type, field, name)		NUMBER(type, field, name, KEY, 8)
+#define U64(type, field, name)		NUMBER(type, field, name, U64, 8, 0)
+#define U32(type, field, name)		NUMBER(type, field, name, U32, 4, 0)
+#define U8(type, field, name)		NUMBER(type, field, name, U8, 1, 0)
+#define KEY(type, field, name)		NUMBER(type, field, name, KEY, 8, 0)
+/* Columns that came later; an older recording has 0 there. */
+#define U32_SINCE(v, type, field, name)	NUMBER(type, field, name, U32, 4, v)
+#define BLOB(type, field, name)		COLUMN(type, field, name, BLOB, sizeof(void *))
 #define TEXT(type, field, name)		COLUMN(type, field, name, TEXT, 1)
 #define COUNTS64(type, field, name)	COLUMN(type, field, name, COUNTS64, 8)
 #define COUNTS32(type, field, name)	COLUMN(type, field, name, COUNTS32, 4)
@@ -202,10 +207,13 @@ static const struct column report_columns[] = {
 	R64(wild_marks),
 	COUNTS64(report_record, report.lost_by, "lost_by"),
 	R64(lost_iova),
+	U32_SINCE(2, report_record, report.cpu_page_size, "cpu_page_size"),
+	U32_SINCE(2, report_record, report.bitmap_offset, "bitmap_offset"),
 };
 
 _Static_assert(sizeof(struct iovab_report_event) ==
-	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8,
+	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8 +
+	       8 /* of the CPU and the bitmap */,
 	       "every field of a report has its column");
 
 static const struct column loss_columns[] = {
@@ -214,23 +222,42 @@ static const struct column loss_columns[] = {
 	U64(loss_record, value, "value"),
 };
 
+static const struct column marks_columns[] = {
+	U64(marks_record, moment, "moment"),
+	U32(marks_record, chunk.source_id, "source_id"),
+	U64(marks_record, chunk.report, "report"),
+	U64(marks_record, chunk.iova, "iova"),
+	U64(marks_record, chunk.length, "length"),
+	U64(marks_record, chunk.page_size, "page_size"),
+	U32(marks_record, chunk.cpu_page_size, "cpu_page_size"),
+	U32(marks_record, chunk.bitmap_offset, "bitmap_offset"),
+	U64(marks_record, chunk.marks, "marks"),
+	U64(marks_record, chunk.runs, "runs"),
+	BLOB(marks_record, chunk.data, "data"),
+};
+
+_Static_assert(offsetof(struct iovab_chunk_fact, size) ==
+	       offsetof(struct iovab_chunk_fact, data) + sizeof(void *), "as KIND_BLOB wants it");
+
 static const struct table {
 	const char *name;
 	const struct column *columns;
 	size_t n;
 	size_t record_size;
+	int since;
 } tables[] = {
-#define TABLE(name) \
+#define TABLE(name, since) \
 	{ #name, name##_columns, sizeof(name##_columns) / sizeof(name##_columns[0]), \
-	  sizeof(struct name##_record) }
-	[TABLE_MOMENT] = TABLE(moment),
-	[TABLE_SOURCE] = TABLE(source),
-	[TABLE_COUNTERS] = TABLE(counters),
-	[TABLE_ATTACHED] = TABLE(attached),
-	[TABLE_LIVE] = TABLE(live),
-	[TABLE_WINDOW] = TABLE(window),
-	[TABLE_REPORT] = TABLE(report),
-	[TABLE_LOSS] = TABLE(loss),
+	  sizeof(struct name##_record), since }
+	[TABLE_MOMENT] = TABLE(moment, 1),
+	[TABLE_SOURCE] = TABLE(source, 1),
+	[TABLE_COUNTERS] = TABLE(counters, 1),
+	[TABLE_ATTACHED] = TABLE(attached, 1),
+	[TABLE_LIVE] = TABLE(live, 1),
+	[TABLE_WINDOW] = TABLE(window, 1),
+	[TABLE_REPORT] = TABLE(report, 1),
+	[TABLE_LOSS] = TABLE(loss, 1),
+	[TABLE_MARKS] = TABLE(marks, 2),
 };
 
 const char *tables__name(enum table_id t)
@@ -243,6 +270,11 @@ size_t tables__record_size(enum table_id t)
 	return tables[t].record_size;
 }
 
+int tables__since(enum table_id t)
+{
+	return tables[t].since;
+}
+
 static const char *declared_type(enum kind kind)
 {
 	switch (kind) {
@@ -250,6 +282,7 @@ static const char *declared_type(enum kind kind)
 		return "TEXT NOT NULL";
 	case KIND_COUNTS64:
 	case KIND_COUNTS32:
+	case KIND_BLOB:
 		return "BLOB NOT NULL";
 	case KIND_KEY:
 		return "INTEGER PRIMARY KEY";
@@ -261,7 +294,8 @@ static const char *declared_type(enum kind kind)
 /* What stands for a column in the three statements. */
 enum form { FORM_DECLARED, FORM_NAME, FORM_PARAMETER };
 
-static void put_columns(FILE *out, const struct table *t, enum form form)
+/* Of a recording of format @version: what it does not have is 0. */
+static void put_columns(FILE *out, const struct table *t, enum form form, int version)
 {
 	size_t i;
 
@@ -269,6 +303,8 @@ static void put_columns(FILE *out, const struct table *t, enum form form)
 		fputs(i ? ", " : "", out);
 		if (form == FORM_PARAMETER)
 			fputc('?', out);
+		else if (t->columns[i].since > version)
+			fputc('0', out);
 		else
 			fprintf(out, "\"%s\"", t->columns[i].name);
 		if (form == FORM_DECLARED)
@@ -276,7 +312,7 @@ static void put_columns(FILE *out, const struct table *t, enum form form)
 	}
 }
 
-static char *statement(const struct table *t, const char *before, enum form form,
+static char *statement(const struct table *t, const char *before, enum form form, int version,
 		       const char *after)
 {
 	char *sql = NULL;
@@ -286,7 +322,7 @@ static char *statement(const struct table *t, const char *before, enum form form
 	if (!out)
 		return NULL;
 	fprintf(out, before, t->name);
-	put_columns(out, t, form);
+	put_columns(out, t, form, version);
 	fprintf(out, after, t->name);
 	if (!fclose(out))
 		return sql;
@@ -296,17 +332,19 @@ static char *statement(const struct table *t, const char *before, enum form form
 
 char *tables__create_sql(enum table_id t)
 {
-	return statement(&tables[t], "CREATE TABLE \"%s\" (", FORM_DECLARED, ")");
+	return statement(&tables[t], "CREATE TABLE \"%s\" (", FORM_DECLARED,
+			 IOVAB_RECORDING_VERSION, ")");
 }
 
 char *tables__insert_sql(enum table_id t)
 {
-	return statement(&tables[t], "INSERT INTO \"%s\" VALUES (", FORM_PARAMETER, ")");
+	return statement(&tables[t], "INSERT INTO \"%s\" VALUES (", FORM_PARAMETER,
+			 IOVAB_RECORDING_VERSION, ")");
 }
 
-char *tables__select_sql(enum table_id t)
+char *tables__select_sql(enum table_id t, int version)
 {
-	return statement(&tables[t], "SELECT ", FORM_NAME, " FROM \"%s\" ORDER BY rowid");
+	return statement(&tables[t], "SELECT ", FORM_NAME, version, " FROM \"%s\" ORDER BY rowid");
 }
 
 static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const void *field)
@@ -331,6 +369,9 @@ static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const
 	case KIND_COUNTS32:
 		return sqlite3_bind_blob(stmt, at, blob, (int)pack__u32(blob, field, c->n),
 					 SQLITE_TRANSIENT);
+	case KIND_BLOB:
+		return sqlite3_bind_blob64(stmt, at, ((void *const *)field)[0],
+					   ((const size_t *)field)[1], SQLITE_STATIC);
 	}
 	return SQLITE_MISUSE;
 }
@@ -376,6 +417,11 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 		return !unpack__u32(field, c->n, blob, size);
 	if (size && !blob)
 		return false;
+	if (c->kind == KIND_BLOB) {
+		((const void **)field)[0] = blob;
+		((size_t *)field)[1] = size;
+		return true;
+	}
 	/* a name may fill its field to the last byte */
 	if (size > c->n)
 		return false;

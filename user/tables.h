@@ -15,7 +15,7 @@
 
 /* In the file's header: whose format it is, and of which version. */
 #define IOVAB_RECORDING_ID	0x494f5641	/* "IOVA" */
-#define IOVAB_RECORDING_VERSION	1
+#define IOVAB_RECORDING_VERSION	2
 
 #define IOVAB_GENERATION_LEN	128
 
@@ -83,6 +83,11 @@ struct report_record {
 	struct iovab_report_event report;
 };
 
+struct marks_record {
+	__u64 moment;
+	struct iovab_chunk_fact chunk;	/* as it was read, its data belong to the select */
+};
+
 /* A loss that changed. */
 struct loss_record {
 	__u64 moment;
@@ -99,6 +104,7 @@ enum table_id {
 	TABLE_WINDOW,
 	TABLE_REPORT,
 	TABLE_LOSS,
+	TABLE_MARKS,
 	TABLES
 };
 
@@ -107,8 +113,11 @@ const char *tables__name(enum table_id t);
 /* SQL text, to be freed by the caller; NULL: no memory. */
 char *tables__create_sql(enum table_id t);
 char *tables__insert_sql(enum table_id t);
-/* All rows, in the order of their writing. */
-char *tables__select_sql(enum table_id t);
+/* All rows of a recording of format @version, in the order of their writing. */
+char *tables__select_sql(enum table_id t, int version);
+
+/* The first format that has the table; others have nothing to select from. */
+int tables__since(enum table_id t);
 
 /* Binds a record to the parameters of its insert. 0 or an error of sqlite. */
 int tables__bind(enum table_id t, sqlite3_stmt *insert, const void *record);

@@ -24,7 +24,7 @@ $(BUILD)/user/trace.o: USER_CFLAGS += -iquote $(BUILD)/user
 user_objects += $(BUILD)/user/trace.pb-c.o
 
 # only these know the programs
-$(BUILD)/user/session.o $(BUILD)/user/clients.o $(BUILD)/user/collector.o: $(BPF_SKELETONS)
+$(BUILD)/user/session.o $(BUILD)/user/clients.o $(BUILD)/user/reference.o $(BUILD)/user/collector.o: $(BPF_SKELETONS)
 
 $(BUILD)/libiovab.a: $(user_objects)
 	$(say) AR $@

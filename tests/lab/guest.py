@@ -19,10 +19,12 @@ import harness
 PARTS = {
 	"exact": (("exact", "test_exact", 2),),
 	"cases": (("cases", "test_cases", 2),),
-	"reference": (("reference", "test_ref", 2),),
+	"reference": (("rows", "test_refrows", None), ("reference", "test_ref", 2)),
+	"kasan": (("kasan", "test_kasan", None),),
 	"hang": (("hang", "test_hang", 2),),
-	"life": (("probe", "test_probe", None), ("start", "test_start", None),
-		 ("hwpt", "test_hwpt", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
+	# first those that find clients' modules not loaded
+	"life": (("hwpt", "test_hwpt", None), ("probe", "test_probe", None),
+		 ("start", "test_start", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
 		 ("kprobe", "test_kprobe", 2),
 		 ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 		 ("screen", "test_screen", None), ("record", "test_record", 2),
@@ -31,7 +33,7 @@ PARTS = {
 	"preempt": (("preempt", "test_preempt", 2),),
 	"reattach": (("reattach", "test_reattach", 2),),
 	"upstream": (("upstream", "test_upstream", None),),
-	"refusal": (("refusal", "test_refusal", None),),
+	"refusal": (("refusal", "test_refusal", None), ("rows", "test_refrows", None)),
 	"qemu": (("qemu", "test_qemu", None),),
 	"exporter": (("exporter", "test_exporter", 4),),
 }

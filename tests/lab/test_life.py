@@ -110,7 +110,7 @@ def clean_windows_and_density_by_window(case):
 @test
 def four_processes_four_devices(case):
 	"""Different patterns, dirtying all the time, at once: each row equals its own truth."""
-	top = harness.Top(case, "sets", delay=0.3)
+	top = harness.Top(case, "sets", delay=0.3, several=True)
 	patterns = ("sequential", "random", "hotspot", "dense")
 	running = [harness.start_migrate(case, n, "--pattern", pattern, "--rate", 3000 * (n + 1),
 					 "--length", (20 + 40 * n) * G, "--rounds", 6,
@@ -131,7 +131,7 @@ def four_processes_four_devices(case):
 
 @test
 def two_devices_one_process(case):
-	top = harness.Top(case, "sets")
+	top = harness.Top(case, "sets", several=True)
 	results = harness.migrate(case, [2, 3], "--pattern", "random", "--rate", 20000, "--length",
 				  70 * G, "--rounds", 5, "--interval-ms", 30, "--fault-redundant", 0,
 				  "--order", "ascending")
@@ -286,7 +286,7 @@ def ten_thousand_reports(case):
 @test
 def many_devices(case):
 	"""64 devices of eight processes, a few short reports each."""
-	top = harness.Top(case, "sets")
+	top = harness.Top(case, "sets", several=True)
 	groups = [list(range(first, first + 8)) for first in range(4, 68, 8)]
 	running = [harness.start_migrate(case, group, "--length", 4 * M, "--rounds", 3, "--step", 50,
 					 "--pattern", "random") for group in groups]

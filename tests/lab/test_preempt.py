@@ -6,6 +6,7 @@ another task was preempted inside the program is skipped, and counted as such.
 So counted and skipped must add up to what the devices did.
 """
 
+import json
 import os
 
 import client
@@ -34,12 +35,25 @@ def report_both(case):
 	return [harness.finish_migrate(worker)[0] for worker in workers]
 
 
-@test
-def counted_and_skipped_are_all(case):
+def prepare(case):
 	case.require("preempt=full" in harness.read("/proc/cmdline"),
 		     "the test itself: the kernel was not started with preempt=full")
 	for number in (0, 1):
 		client.set_engine(number)
+
+
+def check_reports(case, rows, results):
+	"""No report is missed, nor taken for somebody else's."""
+	for result in results:
+		row = rows.get((result["device"], result["pid"]))
+		if case.check(row, f"no row for {result['device']} of {result['pid']}"):
+			case.equal(f"reports of {result['device']}", row["total"]["reports"],
+				   result["truth"]["calls"])
+
+
+@test
+def counted_and_skipped_are_all(case):
+	prepare(case)
 	top = harness.Top(case, "sets", delay=0.5, missed_ok=True)
 	results = []
 	for _ in range(TRIES):
@@ -51,11 +65,35 @@ def counted_and_skipped_are_all(case):
 	marks = sum(result["truth"]["marks"] for result in results)
 	keys = [(result["device"], result["pid"]) for result in results]
 	case.check(missed.get("set_entry", 0) > 0, f"the test itself: no mark was skipped: {missed}")
+	check_reports(case, rows, results)
 	row = next(iter(rows.values()))
 	counted = sum(rows[key]["total"]["set_calls"] for key in keys if key in rows)
 	losses = row["losses"]
 	case.equal("recursion_missed", losses["recursion_missed"], sum(missed.values()))
-	case.equal(f"marks: {counted} counted, {missed['set_entry']} skipped, {losses['marks_unowned']} unowned",
-		   counted + missed["set_entry"] + losses["marks_unowned"], marks)
+	case.equal(f"marks: {counted} counted, {missed['set_entry']} skipped", counted + missed["set_entry"],
+		   marks)
+	case.equal("marks and reports without an owner", (losses["marks_unowned"], losses["joined_late"]),
+		   (0, 0))
 	case.check(row["events_lost"] > 0, "events_lost is 0")
 	print(f"# {missed['set_entry']} of {marks} marks skipped")
+
+
+@test
+def nothing_is_skipped_by_kprobes(case):
+	prepare(case)
+	top = harness.Top(case, "sets", args=("--kprobes",), missed_ok=True)
+	results = report_both(case) + report_both(case)
+	rows = top.finish()
+	check_reports(case, rows, results)
+	case.equal("marks", sum(row["total"]["set_calls"] for row in rows.values()),
+		   sum(result["truth"]["marks"] for result in results))
+	case.equal("events lost", {row["events_lost"] for row in rows.values()}, {0})
+
+
+@test
+def probe_says_how(case):
+	hooks = json.loads(case.run("probe", ["build/iovab", "probe", "--json"]).out())["hooks"]
+	case.equal("methods", {hook["signal"]: hook["method"] for hook in hooks},
+		   {"alloc": "kprobe", "free": "kprobe", "pin": "kprobe", "unpin": "kprobe",
+		    "for_each": "trampoline", "set": "trampoline"})
+	case.equal("reasons", {hook.get("why") for hook in hooks}, {None, "this kernel preempts"})

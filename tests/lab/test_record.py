@@ -8,10 +8,14 @@ import os
 import re
 import signal
 import sqlite3
+import sys
 
 import expect
 import harness
 import rule
+
+sys.path.insert(0, os.path.join(harness.REPO, "tests", "record"))
+import marks
 
 TESTS, test, suite = harness.registry()
 
@@ -113,11 +117,21 @@ def sums_of_events(path, cut_short):
 		{(row[0], row[1]): row[2:] for row in windows})
 
 
+def sums_of_marks(path):
+	"""How many the recording has of the reports that ended, by source."""
+	with contextlib.closing(sqlite3.connect(path)) as db:
+		return {row[:2]: row[2] for row in db.execute(
+			"SELECT device, pid, sum(marks) FROM marks JOIN source ON source.id = source_id "
+			"WHERE report IN (SELECT report FROM report) GROUP BY source_id")}
+
+
 def check_events(case, tier, path, rows, cut_short=False):
-	"""Reports and windows, each in full, add up to the totals."""
+	"""Reports, windows and marks, each in full, add up to the totals."""
 	reports, windows = sums_of_events(path, cut_short)
+	made = sums_of_marks(path)
 	for key, row in rows.items():
 		total, sums = row["total"], reports[key]
+		case.equal(f"{tier}: marks", made.get(key, 0), total.get("set_calls", 0))
 		for name, figure in (("reports", "reports"), ("windows", "windows"), ("repins", "repins"),
 				     ("pages_pinned", "pages_pinned"), ("length", "range_bytes"),
 				     ("windows_clean", "windows_clean"), ("set_calls", "set_calls")):
@@ -156,6 +170,8 @@ def totals_equal_the_live_ones_and_the_truth(case):
 			expect.check_lossless(case, rows[key])
 			same_row(case, f"{tier}: replay", live[key], rows[key])
 		check_events(case, tier, recorder.path, rows)
+		if tier == "sets":
+			check_policies(case, recorder.path, rows)
 		devices, told = reported(case, recorder.path)
 		case.equal(f"{tier}: ended", told["ended"], True)
 		for key, row in rows.items():
@@ -252,3 +268,85 @@ def keeps_up_with_many_short_reports(case):
 	expect.check_lossless(case, row)
 	case.equal("reports", row["total"]["reports"], 10000)
 	check_events(case, "sets", recorder.path, rows)
+
+
+def followed(case, path, policy, *words):
+	"""What a policy would have pinned, by row."""
+	run = case.run("replay", [IOVAB, "replay", "--policy", policy, *words, "--json", path])
+	case.equal(f"status of replay --policy {policy}", run.status, 0)
+	return by_owner(lines(run))
+
+
+def check_policies(case, path, rows):
+	"""From the recorded marks follows what was worked out while they were made."""
+	for policy in ("eager", "lazy", "cached"):
+		told = followed(case, path, policy)
+		for key, row in rows.items():
+			total, seen = row["total"], told[key]
+			case.equal(f"{policy}: reports", seen["reports"], total["what_if"]["reports"])
+			case.equal(f"{policy}: incomplete", seen["reports_incomplete"], 0)
+			case.equal(f"{policy}: marks", seen["marks"], total["set_calls"])
+			case.equal(f"{policy}: pinned", seen["pinned"], total["what_if"][policy])
+			if policy == ("lazy" if rule.lazy() else "eager"):
+				case.equal(f"{policy}: pinned, as the kernel", seen["pinned"], seen["observed"])
+
+
+MARKED = (
+	("--length", 60 * G, "--step", 3000, "--order", "shuffled", "--fault-redundant", 7),
+	("--length", 70 * G, "--step", 300, "--order", "shuffled", "--bitmap-offset", 264),
+	("--length", 3 * G, "--step", 2000, "--order", "descending", "--fault-overshoot", 3),
+	("--length", M, "--pattern", "all", "--step", 1),
+	("--length", 100 * M, "--pattern", "all", "--step", 1, "--fault-cross", 2),
+	("--length", G, "--tracked", 64 << 10, "--page-size", 4096, "--pattern", "dense", "--step", 300,
+	 "--merge", 1),
+)
+
+
+@test
+def marks_are_recorded_in_full(case):
+	"""Each mark that the device made, in its order; and each policy's pins follow from them."""
+	recorder = Recorder(case, "sets")
+	made = []
+	for words in MARKED:
+		harness.write(harness.log_file(0), harness.LOG_ROOM)
+		harness.migrate(case, 0, "--pattern", "random", "--order", "ascending", "--merge", 0, "--rate", 0,
+				"--fault-redundant", 0, "--fault-overshoot", 0, "--fault-cross", 0,
+				"--fault-delay-ms", 0, "--rounds", 1, *words)
+		made += [mark for _, _, call in harness.log_read(0) for mark in call]
+	recorder.finish()
+	recorded = marks.of_reports(recorder.path)
+	seen = [mark for serial in sorted(recorded) for mark in recorded[serial]]
+	case.check(len(made) > 30000, f"the test itself: {len(made)} marks")
+	case.equal("marks", len(seen), len(made))
+	wrong = next((n for n, pair in enumerate(zip(seen, made)) if pair[0] != pair[1]), None)
+	case.check(wrong is None, f"mark {wrong} is {seen[wrong or 0]}, not {made[wrong or 0]}")
+	rows = replayed(case, recorder.path)
+	case.equal("rows", len(rows), len(MARKED))
+	for row in rows.values():
+		expect.check_lossless(case, row)
+	check_policies(case, recorder.path, rows)
+
+
+@test
+def marks_that_find_no_room_are_missed(case):
+	"""Nobody empties a small buffer: totals are right, and what is missing is told."""
+	recorder = Recorder(case, "sets", "--buffer", "64K")
+	recorder.process.send_signal(signal.SIGSTOP)
+	result = harness.migrate(case, 0, "--length", 60 * G, "--step", 8000, "--rounds", 3, "--rate", 0,
+				 "--pattern", "random", "--order", "shuffled", "--merge", 0,
+				 "--fault-delay-ms", 0)
+	recorder.process.send_signal(signal.SIGCONT)
+	recorder.finish()
+	key = result["device"], result["pid"]
+	row = replayed(case, recorder.path)[key]
+	dropped = row["losses"]["marks_dropped"]
+	kept = sum(map(len, marks.of_reports(recorder.path).values()))
+	case.check(dropped > 10000, f"{dropped} marks were dropped")
+	case.equal("events_lost", row["events_lost"], 0)
+	case.equal("marks", row["total"]["set_calls"], result["truth"]["marks"])
+	case.equal("kept and dropped", kept + dropped, result["truth"]["marks"])
+	told = followed(case, recorder.path, "cached")[key]
+	case.equal("reports", told["reports"] + told["reports_incomplete"], 4)
+	case.check(told["reports_incomplete"] > 1, f"{told['reports_incomplete']} reports are incomplete")
+	run = case.run("replay", [IOVAB, "replay", "--policy", "cached", recorder.path])
+	case.check("INCOMPLETE" in run.out() and "are missing" in run.out(), f"said {run.out()!r}")

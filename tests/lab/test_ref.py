@@ -22,7 +22,7 @@ PAGE = 4096
 TOP = 1 << 64
 EFAULT, EINVAL, ENOMEM, EOPNOTSUPP = 14, 22, 12, 95
 POLICIES = ("cached", "eager", "lazy")
-STATES = 1000
+STATES = int(os.environ.get("IOVAB_STATES", 1000))
 
 # include/iovab_mock.h
 BIND = 1 << 30 | 80 << 16 | 0xb7 << 8 | 0
@@ -40,12 +40,15 @@ def insert_reference():
 
 
 class Bitmap:
-	"""Memory for @size bytes at @offset of a page, between two pages that nobody may touch."""
+	"""Memory for @size bytes at @offset of a page, between two pages that nobody may touch.
+
+	Filled with @fill; None: with zeros, by the kernel, when it is touched.
+	"""
 
 	FILL = 0xa4
 
 	def __init__(self, size, offset=0, fill=FILL):
-		self.size, self.offset, self.fill = size, offset % PAGE, fill
+		self.size, self.offset, self.fill = size, offset % PAGE, fill or 0
 		self.pages = (self.offset + size + PAGE - 1) // PAGE
 		self.mapped = (self.pages + 2) * PAGE
 		self.mapping = libc.mmap(None, self.mapped, 3, 0x22, -1, 0)
@@ -55,7 +58,8 @@ class Bitmap:
 			if libc.mprotect(guard, PAGE, 0):
 				raise OSError(ctypes.get_errno(), "mprotect")
 		self.holes = set()
-		self.wipe()
+		if fill is not None:	# else nobody touches it
+			self.wipe()
 
 	def wipe(self):
 		ctypes.memset(self.memory, self.fill, self.pages * PAGE)
@@ -275,7 +279,7 @@ def compare_state(case, vfio, reference, state):
 
 @test
 def same_as_the_kernel_on_random_states(case):
-	"""1,000 states of one engine, each read through the kernel and under each policy."""
+	"""1,000 states (or as many as asked) of one engine, through the kernel and under each policy."""
 	random.seed(4)
 	vfio = client.Client(0)
 	reference = Reference()
@@ -310,14 +314,15 @@ def logging_through_the_device(case):
 
 MARKS = [(0, PAGE), (3 * G, 2 * PAGE), (70 * G, PAGE), (20 * G, 9 * PAGE), (130 * G, PAGE)]
 FAIL_NTH = "/proc/thread-self/fail-nth"
+FAULTS = ("failslab", "fail_page_alloc")
 
 
-def report_with_failure(reference, policy, bitmap, nth):
+def report_with_failure(reference, policy, bitmap, length, marks, nth):
 	"""One report in which the @nth allocation fails. What came out; whether it failed at all."""
-	marks = b"".join(struct.pack("QQii", start, size, 0, 0) for start, size in MARKS)
-	table = ctypes.create_string_buffer(marks)
-	control = bytearray(struct.pack("IIQQQQQIiiI", 64, policy, 0, 140 * G, PAGE, bitmap.address,
-					ctypes.addressof(table), len(MARKS), 0, 0, 0))
+	packed = b"".join(struct.pack("QQii", start, size, 0, 0) for start, size in marks)
+	table = ctypes.create_string_buffer(packed)
+	control = bytearray(struct.pack("IIQQQQQIiiI", 64, policy, 0, length, PAGE, bitmap.address,
+					ctypes.addressof(table), len(marks), 0, 0, 0))
 	file = os.open(FAIL_NTH, os.O_RDWR)
 	os.write(file, str(nth).encode())
 	try:
@@ -332,32 +337,62 @@ def report_with_failure(reference, policy, bitmap, nth):
 	return -(error or alloc_error or for_each_error), failed
 
 
-@test
-def each_allocation_fails_in_turn(case):
-	"""Every failure point: an error comes out, or the bitmap is whole; no pin is left."""
+def inject(kind):
+	"""Of allocations that may wait only those of @kind are counted, and fail."""
+	harness.mount_debugfs()
+	for one in FAULTS:
+		folder = f"/sys/kernel/debug/{one}/"
+		if os.path.exists(folder):
+			harness.write(folder + "ignore-gfp-wait", "N" if one == kind else "Y")
+	if kind == "fail_page_alloc":
+		harness.write(f"/sys/kernel/debug/{kind}/min-order", 0)
+		harness.write(f"/sys/kernel/debug/{kind}/ignore-gfp-highmem", "N")
+
+
+def sweep(case, kind, length, marks, fill):
+	"""Every failure point: an error comes out, or the bitmap is whole; no pin is left.
+
+	Returns what came out: policies and errors.
+	"""
 	if not os.path.exists(FAIL_NTH):
 		raise harness.Skip("this kernel injects no faults (CONFIG_FAULT_INJECTION)")
-	harness.mount_debugfs()
-	harness.write("/sys/kernel/debug/failslab/ignore-gfp-wait", "N")
+	inject(kind)
 	reference = Reference()
 	swept = set()
 	for policy in range(len(POLICIES)):
 		for nth in range(1, 2000):
-			bitmap = Bitmap(bitmap_bytes(140 * G, PAGE))
+			bitmap = Bitmap(bitmap_bytes(length, PAGE), fill=fill)
 			before = harness.pins_balance()
-			error, failed = report_with_failure(reference, policy, bitmap, nth)
+			error, failed = report_with_failure(reference, policy, bitmap, length, marks, nth)
 			case.equal(f"{POLICIES[policy]}, allocation {nth}: pages left pinned",
 				   harness.pins_balance() - before, 0)
 			case.check(error in (0, ENOMEM, EFAULT), f"allocation {nth}: error {error}")
-			whole = bitmap.contents() == bitmap.expected(0, 140 * G, PAGE, MARKS)
+			whole = bitmap.contents() == bitmap.expected(0, length, PAGE, marks)
 			case.check(whole or error, f"{POLICIES[policy]}, allocation {nth}: bits are missing, and no error")
 			swept.add((policy, error))
 			bitmap.close()
 			if not failed:
 				break
 		case.check(nth > 2, f"{POLICIES[policy]}: only {nth - 1} allocations could fail")
-	case.check((0, ENOMEM) in swept, f"no allocation's failure came out: {swept}")
 	reference.close()
+	return swept
+
+
+@test
+def each_allocation_fails_in_turn(case):
+	"""Memory for its own objects."""
+	swept = sweep(case, "failslab", 140 * G, MARKS, Bitmap.FILL)
+	case.check((0, ENOMEM) in swept, f"no allocation's failure came out: {swept}")
+
+
+@test
+def each_page_allocation_fails_in_turn(case):
+	"""Pages, of the bitmap too: nobody has touched it, so that each pin needs some."""
+	swept = sweep(case, "fail_page_alloc", 40 * PAGE_IOVA, [(0, PAGE), (8 * PAGE_IOVA - PAGE, 2 * PAGE),
+								(39 * PAGE_IOVA, 9 * PAGE)], None)
+	for policy, name in enumerate(POLICIES):
+		errors = {error for one, error in swept if one == policy}
+		case.check(errors - {0}, f"{name}: no pin failed: {errors}")
 
 
 @test

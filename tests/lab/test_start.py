@@ -67,6 +67,9 @@ def vfio_loaded_after_attaching(case):
 	require_no_vfio()
 	top = harness.Top(case, "sets", delay=0.2)
 	harness.insert_mock(4)
+	# what the client asks for before that is counted for an unknown device
+	harness.wait_until(lambda: any(name.startswith("vfio_ioctl_entry")
+				       for name in harness.bpf_attached()), "the client is attached to")
 	result = harness.migrate(case, 0, "--length", 70 * G, "--step", 300, "--pattern", "random")
 	row = top.finish()[result["device"], result["pid"]]
 	expected = expect.Expected("sets")

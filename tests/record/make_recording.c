@@ -2,8 +2,8 @@
 /*
  * Writes a recording of a made-up migration:
  *
- *	make_recording FILE DEVICES ROUNDS [windows|density|sets] [hostile] [lossy]
- *		       [slow] [max=BYTES]
+ *	make_recording FILE DEVICES ROUNDS [windows|density|sets] [marks] [hostile]
+ *		       [lossy] [slow] [max=BYTES]
  *
  * slow: a moment in 20 ms instead of all at once. It prints the number of each
  * moment that was written, and at once.
@@ -28,6 +28,8 @@ static void take_word(struct options *o, const char *word)
 		o->scene.tier = IOVAB_TIER_WINDOWS;
 	else if (!strcmp(word, "density"))
 		o->scene.tier = IOVAB_TIER_DENSITY;
+	else if (!strcmp(word, "marks"))
+		o->scene.marks = true;
 	else if (!strcmp(word, "hostile"))
 		o->scene.hostile = true;
 	else if (!strcmp(word, "lossy"))

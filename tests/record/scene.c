@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chunk.h"
+
 #define SECOND_NS	1000000000ULL
 #define GIB		(1ULL << 30)
 #define PAGE		4096ULL
@@ -30,7 +32,11 @@ struct scene {
 	struct iovab_live_fact live;
 	struct iovab_window_event *windows;
 	struct iovab_report_event *reports;
+	struct chunk_packer *packer;
+	struct iovab_chunk_fact *chunks;	/* with their data; room for MAX_CHUNKS */
 };
+
+#define MAX_CHUNKS	4096
 
 static const char *const hostile_names[] = {
 	"<script>alert(1)</script>",
@@ -95,7 +101,9 @@ struct scene *scene__new(const struct scene_options *o)
 	s->sources = calloc(o->devices, sizeof(*s->sources));
 	s->windows = calloc((size_t)o->devices * WINDOWS, sizeof(*s->windows));
 	s->reports = calloc((size_t)o->devices * SECTIONS, sizeof(*s->reports));
-	if (!s->sources || !s->windows || !s->reports) {
+	s->packer = chunk_packer__new();
+	s->chunks = calloc(MAX_CHUNKS, sizeof(*s->chunks));
+	if (!s->sources || !s->windows || !s->reports || !s->packer || !s->chunks) {
 		scene__free(s);
 		return NULL;
 	}
@@ -110,13 +118,23 @@ struct scene *scene__new(const struct scene_options *o)
 	s->facts.live = &s->live;
 	s->facts.windows = s->windows;
 	s->facts.reports = s->reports;
+	s->facts.chunks = s->chunks;
 	return s;
+}
+
+static void drop_chunks(struct scene *s)
+{
+	while (s->facts.n_chunks)
+		free((void *)s->chunks[--s->facts.n_chunks].data);
 }
 
 void scene__free(struct scene *s)
 {
 	if (!s)
 		return;
+	drop_chunks(s);
+	chunk_packer__free(s->packer);
+	free(s->chunks);
 	free(s->sources);
 	free(s->windows);
 	free(s->reports);
@@ -229,6 +247,47 @@ static void fold(struct scene *s, struct iovab_source *c, const struct iovab_rep
 	c->runs[0] += r->set_calls;
 }
 
+static void end_chunk(struct scene *s, struct chunk_writer *w)
+{
+	if (w->chunk.marks && s->facts.n_chunks < MAX_CHUNKS &&
+	    !chunk_packer__pack(s->packer, w, &s->chunks[s->facts.n_chunks]))
+		s->facts.n_chunks++;
+}
+
+static void add_run(struct scene *s, struct chunk_writer *w, __u64 page, __u64 pages)
+{
+	struct run run = { w->chunk.iova + page * PAGE, PAGE, pages };
+
+	if (chunk_writer__add(w, &run) == 1) {
+		end_chunk(s, w);
+		chunk_writer__add(w, &run);
+	}
+}
+
+/* As many as the report says: half of them where a ring is, the rest in two orders, anywhere. */
+static void add_marks(struct scene *s, unsigned int i, const struct iovab_report_event *r)
+{
+	const struct iovab_chunk_fact chunk = {
+		.report = r->report,
+		.source_id = r->source_id,
+		.cpu_page_size = r->cpu_page_size,
+		.iova = r->iova,
+		.length = r->length,
+		.page_size = PAGE,
+		.bitmap_offset = r->bitmap_offset,
+	};
+	__u64 pages = r->length / PAGE, ring = pages / 64 * (8 + i % 40), half = r->set_calls / 2, m;
+	struct chunk_writer w;
+
+	chunk_writer__init(&w, &chunk);
+	if (half)
+		add_run(s, &w, ring, half);
+	for (m = half; m < r->set_calls; m++)
+		add_run(s, &w, m % 3 ? random_below(s, pages) : pages - 1 - m, 1);
+	end_chunk(s, &w);
+	chunk_writer__free(&w);
+}
+
 static void add_report(struct scene *s, unsigned int i, unsigned int section, unsigned int round)
 {
 	struct iovab_report_event *r = &s->reports[s->facts.n_reports++];
@@ -244,6 +303,8 @@ static void add_report(struct scene *s, unsigned int i, unsigned int section, un
 	r->iova = sections[section].iova;
 	r->length = sections[section].length;
 	r->page_size = PAGE;
+	r->cpu_page_size = PAGE;
+	r->bitmap_offset = 8 * i;
 	r->phase = round + 1 == s->o.rounds ? IOVAB_PHASE_STOP_COPY : IOVAB_PHASE_PRECOPY;
 	for (w = 0; w < n; w++)
 		add_window(s, i, r, w, n, round);
@@ -254,6 +315,8 @@ static void add_report(struct scene *s, unsigned int i, unsigned int section, un
 		r->lost_iova = r->lost_pages ? r->iova : 0;
 		r->marked_pages = r->set_calls = r->dirty_pages + r->lost_pages;
 	}
+	if (s->o.marks)
+		add_marks(s, i, r);
 	fold(s, &s->sources[i].counters, r);
 }
 
@@ -264,6 +327,7 @@ const struct iovab_facts *scene__next(struct scene *s)
 	/* sources appear with their first round; the last owner ends at the end */
 	if (moment > 2 * s->o.rounds)
 		return NULL;
+	drop_chunks(s);
 	s->facts.n_windows = s->facts.n_reports = s->facts.n_live = 0;
 	s->facts.n_sources = moment ? s->o.devices : 0;
 	if (moment) {

@@ -12,6 +12,7 @@ struct scene_options {
 	unsigned int devices;
 	unsigned int rounds;	/* of each device, one in two moments; the last is the stop-copy */
 	enum iovab_tier tier;
+	bool marks;		/* tier sets: each mark, too */
 	bool hostile;		/* names with markup, escapes and bytes that are no text */
 	bool lossy;		/* marks are lost */
 };

@@ -75,9 +75,9 @@ static void clear(u8 *bytes, size_t size)
 	}
 }
 
-void *kcalloc(size_t count, size_t size, gfp_t gfp)
+void *kmalloc(size_t size, gfp_t gfp)
 {
-	u32 slab = 32 - __builtin_clz((count * size - 1) | 1);
+	u32 slab = 32 - __builtin_clz((size - 1) | 1);
 	struct piece *piece = slabs[slab];
 
 	if (piece)
@@ -85,8 +85,15 @@ void *kcalloc(size_t count, size_t size, gfp_t gfp)
 	else
 		piece = aligned_alloc(64, PIECE_HEAD + (64UL << slab));
 	piece->slab = slab;
-	clear((u8 *)piece + PIECE_HEAD, count * size);
 	return (u8 *)piece + PIECE_HEAD;
+}
+
+void *kcalloc(size_t count, size_t size, gfp_t gfp)
+{
+	void *ptr = kmalloc(count * size, gfp);
+
+	clear(ptr, count * size);
+	return ptr;
 }
 
 void kfree(const void *ptr)

@@ -260,15 +260,25 @@ const char *world__check(void)
 
 /* --- what the implementation calls ------------------------------------------------ */
 
-void *kcalloc(size_t count, size_t size, gfp_t gfp)
+/* Nobody is to believe that there are zeros in it. */
+void *kmalloc(size_t size, gfp_t gfp)
 {
 	void *ptr;
 
 	if (++world.allocs == world.fail_alloc)
 		return NULL;
-	ptr = calloc(count, size);
+	ptr = malloc(size);
+	if (ptr)
+		memset(ptr, 0xa5, size);
 	world.allocated_now += !!ptr;
 	return ptr;
+}
+
+void *kcalloc(size_t count, size_t size, gfp_t gfp)
+{
+	void *ptr = kmalloc(count * size, gfp);
+
+	return ptr ? memset(ptr, 0, count * size) : NULL;
 }
 
 void kfree(const void *ptr)

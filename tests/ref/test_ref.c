@@ -10,6 +10,7 @@
 
 #include "shim.h"
 #include "world.h"
+#include "policy.h"
 
 #include <cmocka.h>
 
@@ -735,6 +736,40 @@ static void random_marks(void **state)
 	}
 }
 
+/*
+ * What iovab replay works out for recorded marks is what the reference pins for them:
+ * short ones and long ones, near each other and far apart, below and past the range.
+ */
+static void replay_knows_what_is_pinned(void **state)
+{
+	const struct policy_options o = { IOVAB_POLICY_CACHED, IOVAB_TABLES_MAX };
+	struct mark marks[60];
+	int round, i;
+
+	random_state = 2;
+	for (round = 0; round < 100; round++) {
+		const u64 length = (1 + below(3 * T / PAGE)) * PAGE - below(PAGE);
+		const u64 iova = 2 * G + (below(2) ? below(1ULL << 60) : 0);
+		const u64 data = DATA + below(2 * PAGE_SIZE);
+		const u64 near = below(length);
+		struct iovab_layout layout;
+		struct policy *policy;
+
+		assert_true(iovab_layout__init(&layout, iova, length, PAGE, data, PAGE_SHIFT));
+		policy = policy__new(&o, &layout);
+		for (i = 0; i < COUNT(marks); i++) {
+			marks[i].iova = iova - 1 * G + (below(3) ? near + below(8 * G) : below(length + 2 * G));
+			marks[i].length = 1 + (below(8) ? below(4 * PAGE) : below(round % 9 ? 1 * G : 20 * G));
+			assert_int_equal(policy__run(policy, &(struct run){ marks[i].iova, marks[i].length, 1 }), 0);
+		}
+		the_report(iova, length, PAGE, data);
+		check_report(IOVAB_POLICY_CACHED, marks, COUNT(marks), 0);
+		assert_int_equal(policy__pins(policy)->windows, world.pins);
+		assert_int_equal(policy__pins(policy)->pages, world.pages_pinned);
+		policy__free(policy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -774,6 +809,7 @@ int main(void)
 		cmocka_unit_test(bitmap_is_not_user_memory),
 		cmocka_unit_test(the_drivers_error_comes_out),
 		cmocka_unit_test(random_marks),
+		cmocka_unit_test(replay_knows_what_is_pinned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

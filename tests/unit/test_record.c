@@ -5,9 +5,11 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fixture.h"
+#include "follow.h"
 #include "json.h"
 #include "pack.h"
 #include "recorder.h"
@@ -174,6 +176,20 @@ static void same_array(const void *in, size_t n_in, const void *out, size_t n_ou
 		assert_memory_equal(in, out, n_in * size);
 }
 
+static void same_chunks(const struct iovab_facts *in, const struct iovab_facts *out)
+{
+	size_t i;
+
+	assert_int_equal(in->n_chunks, out->n_chunks);
+	for (i = 0; i < in->n_chunks; i++) {
+		struct iovab_chunk_fact a = in->chunks[i], b = out->chunks[i];
+
+		same_array(a.data, a.size, b.data, b.size, 1);
+		a.data = b.data = NULL;
+		assert_memory_equal(&a, &b, sizeof(a));
+	}
+}
+
 static void same_facts(const struct iovab_facts *in, const struct iovab_facts *out)
 {
 	assert_int_equal(in->time_ns, out->time_ns);
@@ -191,6 +207,7 @@ static void same_facts(const struct iovab_facts *in, const struct iovab_facts *o
 	same_array(in->live, in->n_live, out->live, out->n_live, sizeof(*in->live));
 	same_array(in->windows, in->n_windows, out->windows, out->n_windows, sizeof(*in->windows));
 	same_array(in->reports, in->n_reports, out->reports, out->n_reports, sizeof(*in->reports));
+	same_chunks(in, out);
 }
 
 static struct scene *new_scene(const struct scene_options *o)
@@ -206,7 +223,7 @@ static void facts_come_out_as_they_went_in(void **state)
 	enum iovab_tier tier;
 
 	for (tier = IOVAB_TIER_WINDOWS; tier <= IOVAB_TIER_SETS; tier++) {
-		struct scene_options o = { 9, 5, tier, .hostile = true, .lossy = true };
+		struct scene_options o = { 9, 5, tier, .marks = true, .hostile = true, .lossy = true };
 		struct scene *scene = new_scene(&o), *again = new_scene(&o);
 		struct recorder *r = new_recorder(0);
 		const struct iovab_facts *f;
@@ -217,6 +234,7 @@ static void facts_come_out_as_they_went_in(void **state)
 			write_facts(r, f);
 		end_recorder(r);
 		replay = open_replay();
+		replay__want_marks(replay);
 		while ((f = scene__next(again)))
 			same_facts(f, next_facts(replay));
 		assert_null(replay__next(replay, &e));
@@ -352,7 +370,7 @@ static void views_cannot_tell_a_replay(void **state)
 
 static void size_is_bounded_and_totals_stay(void **state)
 {
-	struct scene_options o = { 60, 400, IOVAB_TIER_SETS };
+	struct scene_options o = { .devices = 60, .rounds = 400, .tier = IOVAB_TIER_SETS };
 	struct scene *scene = new_scene(&o), *again = new_scene(&o);
 	struct recorder *r = new_recorder(RECORDER_MIN_SIZE);
 	struct model *live = model__new(), *replayed = model__new();
@@ -367,7 +385,7 @@ static void size_is_bounded_and_totals_stay(void **state)
 		assert_true(recorder__state(r)->bytes <= RECORDER_MIN_SIZE);
 	}
 	assert_int_equal(recorder__state(r)->moments_failed, 0);
-	assert_true(recorder__state(r)->events_pruned > 0);
+	assert_true(recorder__state(r)->pruned.events > 0);
 	end_recorder(r);
 	replay = open_replay();
 	assert_true(replay__about(replay)->events_pruned > 0);
@@ -386,10 +404,65 @@ static void size_is_bounded_and_totals_stay(void **state)
 	scene__free(again);
 }
 
+/* What the log beside the file takes. */
+static __u64 log_bytes(void)
+{
+	char wal[80];
+	struct stat st;
+
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	return stat(wal, &st) ? 0 : (__u64)st.st_size;
+}
+
+/* Many marks: the oldest of them go, and no window, no report and no moment. */
+static void marks_go_first(void **state)
+{
+	struct scene_options o = { 10, 40, IOVAB_TIER_SETS, .marks = true };
+	const struct policy_options policy = { IOVAB_POLICY_CACHED, 16 };
+	struct scene *scene = new_scene(&o);
+	struct recorder *r = new_recorder(RECORDER_MIN_SIZE);
+	struct follow *follow = follow__new(&policy);
+	const struct iovab_facts *f;
+	const struct follow_row *rows;
+	struct replay *replay;
+	struct iovab_error e = {};
+	__u64 marks = 0, left = 0;
+	size_t n, i;
+
+	while ((f = scene__next(scene))) {
+		for (i = 0; i < f->n_chunks; i++)
+			marks += f->chunks[i].marks;
+		write_facts(r, f);
+		assert_true(recorder__state(r)->bytes + log_bytes() <= RECORDER_MIN_SIZE);
+	}
+	assert_int_equal(recorder__state(r)->marks, marks);
+	assert_int_equal(recorder__state(r)->moments_failed, 0);
+	assert_int_equal(recorder__state(r)->pruned.events, 0);
+	assert_true(recorder__state(r)->pruned.marks > 0);
+	end_recorder(r);
+	replay = open_replay();
+	replay__want_marks(replay);
+	while ((f = replay__next(replay, &e))) {
+		for (i = 0; i < f->n_chunks; i++)
+			left += f->chunks[i].marks;
+		assert_int_equal(follow__add(follow, f, &e), 0);
+	}
+	assert_int_equal(replay__about(replay)->marks_pruned + left, marks);
+	rows = follow__rows(follow, &n);
+	assert_int_equal(n, 10);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(rows[i].followed + rows[i].incomplete, 80);
+		assert_true(rows[i].incomplete > 0 && rows[i].followed > 0);
+	}
+	replay__close(replay);
+	follow__free(follow);
+	scene__free(scene);
+}
+
 /* No events to drop: moments go, and with them nothing that counts. One source left long before. */
 static void moments_go_and_totals_stay(void **state)
 {
-	struct scene_options o = { 60, 600, IOVAB_TIER_SETS };
+	struct scene_options o = { .devices = 60, .rounds = 600, .tier = IOVAB_TIER_SETS };
 	struct scene *scene = new_scene(&o);
 	struct recorder *r = new_recorder(RECORDER_MIN_SIZE);
 	struct model *live = model__new(), *replayed = model__new();
@@ -499,6 +572,8 @@ static void refused(const char *part)
 	struct iovab_error e = {};
 	struct replay *r = replay__open(path, &e);
 
+	if (r)
+		replay__want_marks(r);
 	while (r && replay__next(r, &e))
 		;
 	replay__close(r);
@@ -510,7 +585,7 @@ static void refused(const char *part)
 
 static void small_recording(void)
 {
-	struct scene_options o = { 2, 2, IOVAB_TIER_SETS };
+	struct scene_options o = { 2, 2, IOVAB_TIER_SETS, .marks = true };
 	struct scene *scene = new_scene(&o);
 	struct recorder *r = new_recorder(0);
 	const struct iovab_facts *f;
@@ -521,11 +596,43 @@ static void small_recording(void)
 	scene__free(scene);
 }
 
+/* As a program wrote it that knew of no marks. */
+static void files_of_format_1_are_read(void **state)
+{
+	struct scene_options o = { 2, 2, IOVAB_TIER_SETS, .marks = true };
+	struct scene *scene = new_scene(&o);
+	const struct iovab_facts *f;
+	struct replay *replay;
+	struct iovab_report_event report;
+
+	small_recording();
+	run_sql("DROP TABLE marks; ALTER TABLE report DROP COLUMN bitmap_offset;"
+		"ALTER TABLE report DROP COLUMN cpu_page_size;"
+		"DELETE FROM meta WHERE name LIKE 'marks%'; PRAGMA user_version=1");
+	replay = open_replay();
+	replay__want_marks(replay);
+	while ((f = scene__next(scene))) {
+		const struct iovab_facts *out = next_facts(replay);
+
+		same_sources(f, out);
+		assert_int_equal(out->n_chunks, 0);
+		assert_int_equal(out->n_reports, f->n_reports);
+		if (!f->n_reports)
+			continue;
+		report = f->reports[1];
+		report.cpu_page_size = 0;
+		report.bitmap_offset = 0;
+		assert_memory_equal(&report, &out->reports[1], sizeof(report));
+	}
+	replay__close(replay);
+	scene__free(scene);
+}
+
 static void hostile_files_are_refused(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "PRAGMA application_id=7", "does not say" },
-		{ "PRAGMA user_version=2", "use a newer iovab" },
+		{ "PRAGMA user_version=3", "use a newer iovab" },
 		{ "PRAGMA user_version=0", "its format is 0" },
 		{ "DROP TABLE window", "no such table" },
 		{ "ALTER TABLE report DROP COLUMN error", "no such column" },
@@ -540,6 +647,14 @@ static void hostile_files_are_refused(void **state)
 		{ "UPDATE window SET cells=x'ff'", "impossible cells" },
 		{ "UPDATE report SET phase=256", "impossible phase" },
 		{ "UPDATE live SET source_id=4294967296", "impossible source_id" },
+		{ "UPDATE marks SET page_size=3", "impossible marks" },
+		{ "UPDATE marks SET cpu_page_size=0", "impossible marks" },
+		{ "UPDATE marks SET bitmap_offset=4096", "impossible marks" },
+		{ "UPDATE marks SET iova=-1", "impossible marks" },
+		{ "UPDATE marks SET data=x''", "impossible marks" },
+		{ "UPDATE marks SET data=zeroblob(1000000)", "impossible marks" },
+		{ "UPDATE report SET bitmap_offset=4294967296", "impossible bitmap_offset" },
+		{ "DROP TABLE marks", "no such table" },
 		{ "INSERT INTO loss VALUES (1, 'unheard_of', 1)", "does not know" },
 		{ "DROP TABLE window; CREATE VIEW window AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
 		  "SELECT i+1 FROM n) SELECT i AS moment, 1 AS source_id, 1 AS report, 1 AS start_ns, "
@@ -650,10 +765,12 @@ static void golden_study(const char *name, const struct scene_options *o, unsign
 static void golden_reports(void **state)
 {
 	struct scene_options sets = { 3, 12, IOVAB_TIER_SETS, .lossy = true };
-	struct scene_options windows = { 1, 3, IOVAB_TIER_WINDOWS };
+	struct scene_options marks = { 2, 3, IOVAB_TIER_SETS, .marks = true };
+	struct scene_options windows = { .devices = 1, .rounds = 3, .tier = IOVAB_TIER_WINDOWS };
 	struct scene_options hostile = { 6, 30, IOVAB_TIER_DENSITY, .hostile = true };
 
 	golden_study("report-sets-132.txt", &sets, 132);
+	golden_study("report-marks-132.txt", &marks, 132);
 	golden_study("report-windows-80.txt", &windows, 80);
 	golden_study("report-hostile-100.txt", &hostile, 100);
 }
@@ -796,9 +913,11 @@ int main(void)
 		TEST(devices_of_an_hwpt_survive),
 		TEST(views_cannot_tell_a_replay),
 		TEST(size_is_bounded_and_totals_stay),
+		TEST(marks_go_first),
 		TEST(moments_go_and_totals_stay),
 		TEST(a_moment_that_failed_is_made_up_for),
 		TEST(a_write_that_failed_half_way_is_undone),
+		TEST(files_of_format_1_are_read),
 		TEST(hostile_files_are_refused),
 		TEST(no_file_and_no_database),
 		TEST(a_file_that_is_there_is_left_alone),

@@ -5,6 +5,8 @@
 #
 #	lts	6.12, from the machine's own suites if they have it
 #	newest	the highest linux-source-VERSION that Debian carries
+#	kasan	lts with the kernel's checks of memory and locks (config/kasan.config); it
+#		is slow, and nothing but make test-kasan asks for it
 #
 # Their version is the package's and a hash of the configuration, so a change of
 # either builds anew.  The source package stays in $cache/sources: a change of
@@ -27,7 +29,8 @@ source_newest() {
 		cut -d ' ' -f 1 | sort -V | tail -n 1
 }
 
-role_lts__version() {
+# lts_version [MORE]: MORE is the configuration's second list.
+lts_version() {
 	local version
 	need apt-cache apt >&2
 	version=$(source_candidate $built_lts_source env)
@@ -36,7 +39,15 @@ role_lts__version() {
 		version=$(source_candidate $built_lts_source newer__apt)
 	fi
 	[ -n "$version" ] || return 1
-	echo "${built_lts_source}_${version}_$("$here/build-kernel" key)"
+	echo "${built_lts_source}_${version}_$("$here/build-kernel" key "$@")"
+}
+
+role_lts__version() {
+	lts_version
+}
+
+role_kasan__version() {
+	lts_version kasan
 }
 
 role_newest__version() {
@@ -49,9 +60,10 @@ role_newest__version() {
 	echo "${package}_${version}_$("$here/build-kernel" key)"
 }
 
-# Whether VERSION, from the cache, was built with the configuration of today.
+# built_is_current VERSION [MORE]: whether it, from the cache, was built with the
+# configuration of today.
 built_is_current() {
-	[ "${1##*_}" = "$("$here/build-kernel" key)" ]
+	[ "${1##*_}" = "$("$here/build-kernel" key "${@:2}")" ]
 }
 
 role_lts__is_current() {
@@ -60,6 +72,10 @@ role_lts__is_current() {
 
 role_newest__is_current() {
 	built_is_current "$1"
+}
+
+role_kasan__is_current() {
+	built_is_current "$1" kasan
 }
 
 # source_deb PACKAGE VERSION: prints the path of the package, downloads it first.
@@ -79,11 +95,13 @@ source_deb() {
 	[ -e "$deb" ] && echo "$deb"
 }
 
+# built_kernel VERSION FOLDER [MORE]
 built_kernel() {
-	local package version deb
+	local package version deb more=${3-}
 	IFS=_ read -r package version _ <<< "$1"
 	deb=$(source_deb "$package" "$version") || return 1
-	BUILD_OWNER=$$ "$here/build-kernel" build "$deb" "$2" "$cache/$package.log"
+	BUILD_OWNER=$$ "$here/build-kernel" build "$deb" "$2" "$cache/$package${more:+-$more}.log" \
+		${more:+"$more"}
 }
 
 role_lts__kernel() {
@@ -92,6 +110,10 @@ role_lts__kernel() {
 
 role_newest__kernel() {
 	built_kernel "$@"
+}
+
+role_kasan__kernel() {
+	built_kernel "$@" kasan
 }
 
 # Of a role that is built, the package that it was or will be built from; stock's is not
@@ -103,7 +125,7 @@ source_of_role() {
 		package=linux-source-6.1
 		version=$(source_candidate $package env)
 		;;
-	lts | newest)
+	lts | newest | kasan)
 		IFS=_ read -r package version _ <<< "$(version "$1" kernel)"
 		;;
 	*)

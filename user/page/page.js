@@ -388,6 +388,8 @@ function writeHead(app)
 		add(app, "p", "It goes on, or was not ended but killed: the last figures are those of its last moment.");
 	if (study.events_pruned)
 		add(app, "p", `${study.events_pruned} windows and reports were dropped to keep the file small: rounds and charts begin later than the totals.`);
+	if (study.marks_pruned)
+		add(app, "p", `${count(study.marks_pruned)} marks were dropped to keep the file small: hot ranges do without them.`);
 }
 
 function writeWrong(app)
@@ -407,6 +409,8 @@ function writeWrong(app)
 			lines.push(`${name}: ${count(n)}`);
 	if (study.moments_failed)
 		lines.push(`${study.moments_failed} moments could not be written, with ${study.events_failed} windows and reports: totals are right, rounds and charts miss these.`);
+	if (study.marks_failed)
+		lines.push(`${count(study.marks_failed)} marks could not be written: hot ranges do without them.`);
 	if (!lines.length)
 		return;
 	const box = add(app, "div", undefined, "wrong");
@@ -475,9 +479,9 @@ function writeHot(section, d)
 	if (!d.hot.length)
 		return;
 	add(section, "h3", "Hot ranges");
-	addTable(section, [["#"], ["from", true], ["to", true], ["size"], ["dirtied"], ["share"]],
+	addTable(section, [["#"], ["from", true], ["to", true], ["size"], [d.hot[0].marked_bytes === undefined ? "dirtied" : "marked"], ["share"]],
 		 d.hot.map((h, i) => [String(i + 1), hex(BigInt(h.iova)), hex(BigInt(h.iova) + BigInt(h.length) - 1n),
-				      bytes(h.length), bytes(h.dirty_bytes), percent(h.share)]));
+				      bytes(h.length), bytes(h.marked_bytes ?? h.dirty_bytes), percent(h.share)]));
 }
 
 /* What other ways of pinning would have done with the same marks. */
