@@ -46,7 +46,8 @@ class Recorder(harness.Helper):
 	def attached(self):
 		if not self.running() and "attached" not in self.err():
 			raise harness.Unmet(f"{self.name} ended: {self.err().strip()[-300:]}")
-		return "attached, tier " + self.tier in self.err()
+		# the file comes a moment after that line
+		return "attached, tier " + self.tier in self.err() and os.path.exists(self.path)
 
 	def finish(self):
 		status = self.end(signal.SIGINT)
