@@ -320,6 +320,22 @@ def marks_are_recorded_in_full(case):
 
 
 @test
+def marks_by_kprobes(case):
+	"""The other program that records them."""
+	recorder = Recorder(case, "sets", "--kprobes")
+	harness.write(harness.log_file(0), harness.LOG_ROOM)
+	harness.migrate(case, 0, "--length", 60 * G, "--step", 500, "--rounds", 1, "--rate", 0, "--pattern",
+			"random", "--order", "shuffled", "--merge", 0, "--fault-delay-ms", 0)
+	made = [mark for _, _, call in harness.log_read(0) for mark in call]
+	recorder.finish()
+	recorded = marks.of_reports(recorder.path)
+	seen = [mark for serial in sorted(recorded) for mark in recorded[serial]]
+	case.check(len(made) > 400, f"the test itself: {len(made)} marks")
+	case.check(seen == made, f"{len(seen)} marks, not the {len(made)} that were made")
+	check_policies(case, recorder.path, replayed(case, recorder.path))
+
+
+@test
 def marks_that_find_no_room_are_missed(case):
 	"""Nobody empties a small buffer: totals are right, and what is missing is told."""
 	recorder = Recorder(case, "sets", "--buffer", "64K")
