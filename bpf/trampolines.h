@@ -125,8 +125,10 @@ int set_entry(__u64 *ctx)
 SEC("?fentry/iova_bitmap_set")
 int set_entry_recorded(__u64 *ctx)
 {
-	runs_mark(key_of((void *)ctx[0]), ctx[1], ctx[2]);
-	return handle_set(key_of((void *)ctx[0]), ctx[1], ctx[2]);
+	__u64 key = key_of((void *)ctx[0]);
+
+	runs_mark(key, ctx[1], ctx[2]);
+	return handle_set(key, ctx[1], ctx[2]);
 }
 
 SEC("?fentry/iova_bitmap_free")

@@ -27,7 +27,7 @@
 
 /* The kernel's ring is emptied five times a second: so much is 60,000 windows a second. */
 #define RING_BYTES	(8U << 20)
-/* That of marks every few milliseconds: so much is half a second of marks in no order. */
+/* That of marks twenty times a second: so much is half a second of marks in no order. */
 #define MARK_RING_BYTES	(64ULL << 20)
 
 struct options {

@@ -17,8 +17,12 @@
 #include "array.h"
 #include "chunk.h"
 
-/* The thread sleeps so long when it has found the ring empty, and after a burst. */
-#define IDLE_NS		(5 * 1000000L)
+/*
+ * The thread sleeps so long when it has found the ring empty: a byte of the ring for each
+ * nanosecond (1 GB/s, several times what a CPU can fill), within limits; and after a burst.
+ */
+#define MIN_IDLE_NS	1000000L
+#define MAX_IDLE_NS	50000000L
 #define PAUSE_NS	50000L
 #define BURST		1024
 
@@ -34,6 +38,7 @@ struct drain {
 	pthread_t thread;
 	pthread_mutex_t lock;		/* of everything below, but for stop */
 	bool stop;			/* atomic */
+	long idle_ns;
 	struct ring_buffer *ring;
 	size_t ring_bytes;
 	size_t budget;			/* bytes that this turn still takes out of the ring */
@@ -198,7 +203,7 @@ static void *keep_empty(void *ctx)
 		pthread_mutex_lock(&d->lock);
 		more = empty_ring(d, BURST * sizeof(struct iovab_runs));
 		pthread_mutex_unlock(&d->lock);
-		pause.tv_nsec = more ? PAUSE_NS : IDLE_NS;
+		pause.tv_nsec = more ? PAUSE_NS : d->idle_ns;
 		nanosleep(&pause, NULL);
 	}
 	return NULL;
@@ -268,6 +273,8 @@ struct drain *drain__new(int ring_fd, size_t ring_bytes)
 		return NULL;
 	pthread_mutex_init(&d->lock, NULL);
 	d->ring_bytes = ring_bytes;
+	d->idle_ns = ring_bytes < MIN_IDLE_NS ? MIN_IDLE_NS :
+		     ring_bytes > MAX_IDLE_NS ? MAX_IDLE_NS : (long)ring_bytes;
 	d->packer = chunk_packer__new();
 	d->ring = ring_buffer__new(ring_fd, take_runs, d, NULL);
 	err = d->packer && d->ring ? start_thread(d) : ENOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The marks of a report, followed through a policy of pinning: what it would have pinned.
- * The same arithmetic as live (bpf/whatif.h), but with all memory that it takes.
+ * The same rules as live (bpf/whatif.h), but with all memory that it takes.
  */
 #ifndef IOVAB_POLICY_RUN_H
 #define IOVAB_POLICY_RUN_H

@@ -46,7 +46,8 @@ class Recorder(harness.Helper):
 	def attached(self):
 		if not self.running() and "attached" not in self.err():
 			raise harness.Unmet(f"{self.name} ended: {self.err().strip()[-300:]}")
-		return "attached, tier " + self.tier in self.err()
+		# the file comes a moment after that line
+		return "attached, tier " + self.tier in self.err() and os.path.exists(self.path)
 
 	def finish(self):
 		status = self.end(signal.SIGINT)
@@ -325,6 +326,22 @@ def marks_are_recorded_in_full(case):
 	for row in rows.values():
 		expect.check_lossless(case, row)
 	check_policies(case, recorder.path, rows)
+
+
+@test
+def marks_by_kprobes(case):
+	"""The other program that records them."""
+	recorder = Recorder(case, "sets", "--kprobes")
+	harness.write(harness.log_file(0), harness.LOG_ROOM)
+	harness.migrate(case, 0, "--length", 60 * G, "--step", 500, "--rounds", 1, "--rate", 0, "--pattern",
+			"random", "--order", "shuffled", "--merge", 0, "--fault-delay-ms", 0)
+	made = [mark for _, _, call in harness.log_read(0) for mark in call]
+	recorder.finish()
+	recorded = marks.of_reports(recorder.path)
+	seen = [mark for serial in sorted(recorded) for mark in recorded[serial]]
+	case.check(len(made) > 400, f"the test itself: {len(made)} marks")
+	case.check(seen == made, f"{len(seen)} marks, not the {len(made)} that were made")
+	check_policies(case, recorder.path, replayed(case, recorder.path))
 
 
 @test
