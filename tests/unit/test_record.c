@@ -261,7 +261,6 @@ static void extremes_survive(void **state)
 
 	memset((char *)&report + 4, 0xff, sizeof(report) - 4);
 	report.pad = 0;
-	report.logging = 0;	/* no column has it */
 	fixture__init(&fx, IOVAB_TIER_SETS);
 	fx.facts.reports = &report;
 	fx.facts.n_reports = 1;
@@ -608,6 +607,7 @@ static void files_of_format_1_are_read(void **state)
 	small_recording();
 	run_sql("DROP TABLE marks; ALTER TABLE report DROP COLUMN bitmap_offset;"
 		"ALTER TABLE report DROP COLUMN cpu_page_size;"
+		"ALTER TABLE report DROP COLUMN logging;"
 		"DELETE FROM meta WHERE name LIKE 'marks%'; PRAGMA user_version=1");
 	replay = open_replay();
 	replay__want_marks(replay);
@@ -622,6 +622,7 @@ static void files_of_format_1_are_read(void **state)
 		report = f->reports[1];
 		report.cpu_page_size = 0;
 		report.bitmap_offset = 0;
+		report.logging = 0;
 		assert_memory_equal(&report, &out->reports[1], sizeof(report));
 	}
 	replay__close(replay);
