@@ -47,6 +47,7 @@ static int load(struct ref_bpf *ref, struct iovab_bpf *bpf)
 	ref->rodata->lazy = true;	/* it pins what is marked, or clips as if it did */
 	ref->rodata->cpu_page_shift = bpf->rodata->cpu_page_shift;
 	ref->rodata->want_events = bpf->rodata->want_events;
+	ref->rodata->want_reports = bpf->rodata->want_reports;
 	ref->bss->last_source_id = FIRST_SOURCE;
 	ref->bss->last_serial = FIRST_REPORT;
 	if (ref->rodata->tier < IOVAB_TIER_SETS) {
