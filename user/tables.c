@@ -15,6 +15,7 @@
 enum kind {
 	KIND_U64,
 	KIND_U32,
+	KIND_U16,
 	KIND_U8,
 	KIND_TEXT,	/* @n bytes */
 	KIND_COUNTS64,	/* @n of them, packed */
@@ -47,6 +48,7 @@ struct column {
 #define U64_SINCE(v, type, field, name)	NUMBER(type, field, name, U64, 8, v)
 #define U32_SINCE(v, type, field, name)	NUMBER(type, field, name, U32, 4, v)
 #define U8_SINCE(v, type, field, name)	NUMBER(type, field, name, U8, 1, v)
+#define U16_SINCE(v, type, field, name)	NUMBER(type, field, name, U16, 2, v)
 #define BLOB(type, field, name)		COLUMN(type, field, name, BLOB, sizeof(void *))
 #define TEXT(type, field, name)		COLUMN(type, field, name, TEXT, 1)
 #define COUNTS64(type, field, name)	COLUMN(type, field, name, COUNTS64, 8)
@@ -220,10 +222,11 @@ static const struct column report_columns[] = {
 	U8_SINCE(2, report_record, report.tier, "tier"),
 	U32_SINCE(2, report_record, report.cpu_page_size, "cpu_page_size"),
 	U32_SINCE(2, report_record, report.bitmap_offset, "bitmap_offset"),
+	U16_SINCE(2, report_record, report.logging, "logging"),
 };
 
 _Static_assert(sizeof(struct iovab_report_event) ==
-	       8 /* kind, source_id */ + 8 /* error, phase */ + 26 * 8 +
+	       8 /* kind, source_id */ + 8 /* error, phase, logging */ + 26 * 8 +
 	       8 /* of the CPU and the bitmap */,
 	       "every field of a report has its column");
 
@@ -369,6 +372,8 @@ static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const
 		return sqlite3_bind_int64(stmt, at, (sqlite3_int64)*(const __u64 *)field);
 	case KIND_U32:
 		return sqlite3_bind_int64(stmt, at, *(const __u32 *)field);
+	case KIND_U16:
+		return sqlite3_bind_int64(stmt, at, *(const __u16 *)field);
 	case KIND_U8:
 		return sqlite3_bind_int64(stmt, at, *(const __u8 *)field);
 	case KIND_TEXT:
@@ -413,6 +418,9 @@ static bool read_column(sqlite3_stmt *stmt, int at, const struct column *c, void
 	case KIND_U32:
 		*(__u32 *)field = (__u32)v;
 		return v >= 0 && v <= 0xffffffffLL;
+	case KIND_U16:
+		*(__u16 *)field = (__u16)v;
+		return v >= 0 && v <= 0xffff;
 	case KIND_U8:
 		*(__u8 *)field = (__u8)v;
 		return v >= 0 && v <= 0xff;

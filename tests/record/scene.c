@@ -306,6 +306,7 @@ static void add_report(struct scene *s, unsigned int i, unsigned int section, un
 	r->cpu_page_size = PAGE;
 	r->bitmap_offset = 8 * i;
 	r->phase = round + 1 == s->o.rounds ? IOVAB_PHASE_STOP_COPY : IOVAB_PHASE_PRECOPY;
+	r->logging = (__u16)(1 + i);
 	for (w = 0; w < n; w++)
 		add_window(s, i, r, w, n, round);
 	if (s->o.tier >= IOVAB_TIER_SETS) {
