@@ -9,6 +9,7 @@
 -include tests/docs.mk
 -include tests/exporter.mk
 -include tests/record.mk
+-include tests/cost.mk
 
 .PHONY: test-lab
 test-lab: all
