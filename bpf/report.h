@@ -78,6 +78,7 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 			report_forget(r);
 		if (tier >= IOVAB_TIER_SETS)
 			what_if_forget(n);
+		series_forget(n);
 		slot_release(n);
 		count(&losses.joined_late);
 	}
@@ -99,21 +100,12 @@ static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u6
 		count(&losses.pins_unowned);
 	if (tier >= IOVAB_TIER_SETS)
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
+	if (tier >= IOVAB_TIER_SETS)
+		series_reset(n, (__u64)obj);
 	report_owner(r);
 	report_caller(r);
 
 	s = slot_at(n);
-	s->next = IOVAB_NO_SERIES;
-	s->mark_length = 0;
-	s->first_start = 0;
-	s->span = 0;
-	s->run_start = 0;
-	s->anchor = 0;
-	s->singles = 0;
-	s->descending = 0;
-	s->overlapping = 0;
-	s->set_calls = 0;
-	s->marked_pages = 0;
 	s->source_id = 0;
 	s->pages_now = 0;
 	s->start_ns = now;
@@ -224,15 +216,14 @@ static __always_inline void fold_density(struct iovab_source *src, const struct 
 		add(&src->density[i], r->density[i]);
 }
 
-static __always_inline void fold_marks(struct iovab_source *src, const struct report *r,
-				       const struct iovab_slot *s)
+static __always_inline void fold_marks(struct iovab_source *src, const struct report *r)
 {
 	__u32 i;
 
-	if (!s->set_calls)
+	if (!r->set_calls)
 		return;
-	add(&src->set_calls, s->set_calls);
-	add(&src->marked_bytes, s->marked_pages << r->page_shift);
+	add(&src->set_calls, r->set_calls);
+	add(&src->marked_bytes, r->marked_pages << r->page_shift);
 	add(&src->lost_bytes, marks_lost(r) << r->page_shift);
 	for (i = 0; i < IOVAB_LOST_REASONS; i++)
 		add(&src->lost_by[i], r->lost_pages[i] << r->page_shift);
@@ -240,9 +231,9 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 	add(&src->empty_marks, r->empty_marks);
 	add(&src->wild_marks, r->wild_marks);
 	add(&src->overshoot_bytes, r->overshoot_pages << r->page_shift);
-	add(&src->marks_descending, s->descending);
-	add(&src->marks_overlapping, s->overlapping);
-	add(&src->marks_ascending, s->set_calls - 1 - s->descending - s->overlapping);
+	add(&src->marks_descending, r->descending);
+	add(&src->marks_overlapping, r->overlapping);
+	add(&src->marks_ascending, r->set_calls - 1 - r->descending - r->overlapping);
 	for (i = 0; i < IOVAB_RUN_BUCKETS; i++)
 		add(&src->runs[i], r->runs[i]);
 }
@@ -321,8 +312,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->pin_ns = r->pin_sum_ns;
 	e->scan_skipped = r->scan_skipped;
 	e->dirty_pages = r->dirty_pages;
-	e->set_calls = s->set_calls;
-	e->marked_pages = s->marked_pages;
+	e->set_calls = r->set_calls;
+	e->marked_pages = r->marked_pages;
 	e->lost_pages = marks_lost(r);
 	e->overshoot_pages = r->overshoot_pages;
 	e->stray_bits = r->stray_bits;
@@ -340,7 +331,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	struct iovab_source *src;
 
 	if (w) {
-		mark_finish(s, r);
+		mark_finish(series_at(n), r, w);
 		what_if_eager(r, w);
 		what_if_forget(n);
 	}
@@ -351,7 +342,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		if (tier >= IOVAB_TIER_DENSITY)
 			fold_density(src, r);
 		if (w) {
-			fold_marks(src, r, s);
+			fold_marks(src, r);
 			fold_what_if(src, r, w);
 		}
 		fold_report(src, r, s, now);
@@ -363,6 +354,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	if (want_events || marks_lost(r) || r->stray_bits)
 		report_announce(r, s, src, now);
 	report_forget(r);
+	series_forget(n);
 	slot_release(n);
 }
 

@@ -236,41 +236,16 @@ struct iovab_cost {
 	__u64 runs;
 };
 
-/* No mark that is whole pages long ends here. */
-#define IOVAB_NO_SERIES (~0ULL)
-
 /*
- * A report in flight: the half of its state that a mark needs (the programs
- * keep the rest to themselves) and that user space lists.
- *
- * Marks are followed as series: marks of one length, whole pages, each of them
- * inside the window (an eager kernel's) or the range (a lazy one's). A mark of
- * a series either goes on where the one before ended, and only moves the end
- * of the run; or it begins a new run, and if the run before was a single mark
- * that is counted, nothing else. What a series adds up to is worked out when it
- * ends.
+ * A report in flight, as user space lists them. Nothing else in its line of cache is
+ * written by another CPU's report.
  */
 struct iovab_slot {
 	__u64 key;		/* stands for the iova_bitmap; 0: the slot is free */
-	__u64 next;		/* where the last mark ended, or IOVAB_NO_SERIES */
-	__u64 mark_length;	/* bytes of each mark in the series */
-	__u64 first_start;	/* the first begin at which such a mark is inside, ... */
-	__u64 span;		/* ... and how far behind it the last one is */
-	__u64 run_start;	/* where the run of adjacent marks that goes on began */
-	__u64 anchor;		/* from where on its marks are not settled */
-	__u64 singles;		/* runs of one mark that ended in this series */
-
-	__u32 page_mask;	/* a mark's begin must be a multiple, from first_start on */
-	__u32 pages_now;	/* CPU pages pinned now */
-
-	__u64 descending;	/* marks that ended at or before the begin of the one before */
-	__u64 overlapping;	/* marks that touched it; the others but the first ascended */
-	__u64 set_calls;	/* settled: without the series that goes on */
-	__u64 marked_pages;
 	__u64 start_ns;
 	__u32 source_id;
-	__u32 pad;
-	__u64 spare;		/* to a whole cache line */
+	__u32 pages_now;	/* CPU pages pinned now */
+	__u64 pad[5];
 };
 
 /*
@@ -374,6 +349,7 @@ _Static_assert(sizeof(struct iovab_report_event) == 72 + 19 * 8,
 _Static_assert(__builtin_offsetof(struct iovab_source, folds_done) == 0 &&
 	       __builtin_offsetof(struct iovab_source, folds_begun) + 8 ==
 	       sizeof(struct iovab_source), "a copy reads them first and last");
+_Static_assert(sizeof(struct iovab_slot) == 64, "a slot is a line of cache");
 _Static_assert((IOVAB_MAX_REPORTS & (IOVAB_MAX_REPORTS - 1)) == 0,
 	       "slots are found by masking");
 
