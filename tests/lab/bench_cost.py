@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cost
 import harness
 
-ROUNDS = 5
+ROUNDS = 3
 # where time is measured: the least pattern and the worst
 IN_TURN = ("ascending", "mixed")
 

@@ -282,3 +282,72 @@ def goal_figures(extra, shape):
 	for name in (*ASCENDING, *OTHERS):
 		figures[f"sets: a mark, {name}"] = extra["sets"][name] / shape.marks
 	return figures
+
+
+# --- what the tier sets must have counted ---
+
+BITMAP_PAGE_BITS = 8 * 4 * K
+KEPT_WINDOW_PAGES = 32		# of bitmap: struct iovab_policy, cached
+RUN_BUCKETS = 24
+
+
+class Account:
+	"""Of one report's marks, all of whole pages and inside the range, worked out one by one."""
+
+	def __init__(self, marks, shape):
+		self.set_calls = self.marked_bytes = 0
+		self.order = {"ascending": 0, "descending": 0, "overlapping": 0}
+		self.runs = [0] * RUN_BUCKETS
+		self.lazy_windows = self.lazy_pages = 0
+		self.kept = set()
+		last_page = shape.pages // BITMAP_PAGE_BITS
+		before = run = None
+		lazy_first = lazy_past = 0	# bits
+		for iova, length in marks:
+			end = iova + length
+			self.set_calls += 1
+			self.marked_bytes += length
+			if before and iova >= before[1]:
+				self.order["ascending"] += 1
+			elif before:
+				self.order["descending" if end <= before[0] else "overlapping"] += 1
+			if before and iova == before[1]:
+				run += length
+			else:
+				self.end_run(run)
+				run = length
+			before = iova, end
+			bit, past = iova // PAGE_BYTES, end // PAGE_BYTES
+			if bit < lazy_first or past > lazy_past:
+				lazy_first, page = bit & ~7, bit // BITMAP_PAGE_BITS
+				pages = min(-(-(shape.pages // 8 - lazy_first // 8) // (4 * K)) +
+					    bool(lazy_first % BITMAP_PAGE_BITS), 512)
+				self.lazy_windows += 1
+				self.lazy_pages += pages
+				lazy_past = min((page + pages) * BITMAP_PAGE_BITS, shape.pages)
+			for page in range(bit // BITMAP_PAGE_BITS, (past - 1) // BITMAP_PAGE_BITS + 1):
+				self.kept.add(page // KEPT_WINDOW_PAGES)
+		self.end_run(run)
+		self.kept_pages = sum(min(KEPT_WINDOW_PAGES, last_page - window * KEPT_WINDOW_PAGES)
+				      for window in self.kept)
+
+	def end_run(self, run):
+		if run:
+			self.runs[min((run // PAGE_BYTES).bit_length() - 1, RUN_BUCKETS - 1)] += 1
+
+	def totals(self):
+		return {
+			"set_calls": self.set_calls, "marked_bytes": self.marked_bytes,
+			"order": self.order, "run_pages": self.runs,
+			"lazy": [self.lazy_windows, self.lazy_pages],
+			"cached": [len(self.kept), self.kept_pages],
+		}
+
+
+def counted(total):
+	"""The same, out of what iovabtop says."""
+	what_if = {name: [total["what_if"][name]["windows"], total["what_if"][name]["pages_pinned"]]
+		   for name in ("lazy", "cached")}
+	runs = total["run_pages"] + [0] * (RUN_BUCKETS - len(total["run_pages"]))
+	return {**{name: total[name] for name in ("set_calls", "marked_bytes", "order")},
+		"run_pages": runs, **what_if}
