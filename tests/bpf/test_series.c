@@ -6,7 +6,7 @@
  * Reports of a few hundred marks each: marks of one length or of any, in any order, with
  * runs, over the ends of the range and of the window, over ranges and bitmaps that begin
  * anywhere. What is compared: marks, pages, runs, order, overshoot and loss of an eager
- * kernel, and what a lazy policy would have pinned.
+ * kernel, and what the policies lazy and cached would have pinned.
  *
  * host.h stands for the kernel. Here each map has one value, and there is no memory.
  */
@@ -38,6 +38,11 @@ struct model {
 	__u64 run, prev_start, prev_last;
 	__u64 lazy_windows, lazy_pages, lazy_past;	/* its end, as a bit */
 	__u64 lazy_first, lazy_last;		/* iova */
+	__u64 cached_windows, cached_pages;
+	struct {
+		__u64 number, windows, used;	/* used 0: there is none */
+	} table[IOVAB_TABLES_MAX];
+	__u64 clock;
 	bool any;
 };
 
@@ -81,6 +86,38 @@ static void model_lazy(struct model *m, __u64 start, __u64 last)
 	}
 }
 
+/* Tables of 512 pages of bitmap, 16 of them, in windows of 32: each page that a mark touches. */
+static void model_cached(struct model *m, __u64 first, __u64 last)
+{
+	const struct report *r = &the_report;
+	__u64 skew = r->bitmap_addr % 4096 * 8, bits = ((r->length - 1) >> r->page_shift) + 1;
+	__u64 last_page = (bits - 1 + skew) / 32768, page, window;
+	__u32 i, oldest;
+
+	if (first >= bits)
+		return;
+	for (page = (first + skew) / 32768; page <= (least(last, bits - 1) + skew) / 32768; page++) {
+		for (i = oldest = 0; i < IOVAB_TABLES_MAX; i++) {
+			if (m->table[i].used && m->table[i].number == page / 512)
+				break;
+			if (m->table[i].used < m->table[oldest].used)
+				oldest = i;
+		}
+		if (i == IOVAB_TABLES_MAX) {
+			i = oldest;
+			m->table[i].number = page / 512;
+			m->table[i].windows = 0;
+		}
+		m->table[i].used = ++m->clock;
+		window = page % 512 / 32;
+		if (m->table[i].windows >> window & 1)
+			continue;
+		m->table[i].windows |= 1ULL << window;
+		m->cached_windows++;
+		m->cached_pages += least(page / 32 * 32 + 31, last_page) - page / 32 * 32 + 1;
+	}
+}
+
 static void model_mark(struct model *m, __u64 start, __u64 length)
 {
 	const struct report *r = &the_report;
@@ -112,6 +149,7 @@ static void model_mark(struct model *m, __u64 start, __u64 length)
 			m->lost += inside_last - (first_page > past ? first_page : past) + 1;
 	}
 	model_lazy(m, start, last);
+	model_cached(m, first_page, last_page);
 }
 
 /* --- a report --- */
@@ -155,7 +193,7 @@ static void report_prepare(void)
 	the_report.iova = dice(2) ? 0 : dice_wide(1ULL << 40) << 12;
 	if (!dice(4))
 		the_report.iova += 512 + dice(4096);
-	the_report.length = (1 + dice_wide(dice(2) ? 100 : 40ULL << 20)) << the_report.page_shift;
+	the_report.length = (1 + dice_wide(dice(2) ? 100 : dice(3) ? 40ULL << 20 : 1ULL << 30)) << the_report.page_shift;
 	if (!dice(4))
 		the_report.length -= dice(1ULL << the_report.page_shift);
 	the_report.bitmap_addr = (1ULL << 40) + (dice(2) ? 0 : dice(4096));
@@ -237,6 +275,9 @@ static void check_report(__u64 number)
 		SAME("runs", the_report.runs[i], m.runs[i]);
 	SAME("lazy windows", pins->windows, m.lazy_windows);
 	SAME("lazy pages", pins->pages, m.lazy_pages);
+	pins = &the_what_if.pins[IOVAB_POLICY_CACHED];
+	SAME("cached windows", pins->windows, m.cached_windows);
+	SAME("cached pages", pins->pages, m.cached_pages);
 }
 
 static void each_mark_is_counted_as_it_is(void **state)
