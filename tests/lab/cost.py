@@ -166,6 +166,8 @@ class Reporter:
 
 	def close(self):
 		self.client.stop()
+		for descriptor in (self.client.device, self.client.group, self.client.container):
+			os.close(descriptor)
 		with open(self.path, "wb"):
 			pass
 
