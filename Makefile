@@ -7,6 +7,7 @@
 #	make demo-qemu	the same with a real QEMU and its guest
 #	make test	every test, closing with 'N passed, N failed, N skipped'
 #	make test-SUITE	one of unit, reference, screen, docs, exporter, record, lab
+#	make bench	what watching costs, in the lab: docs/cost.md
 #	make fuzz-reference, make bench-reference	tests/ref.mk says more
 #	make lab	a shell in the lab; CMD='...' runs one command in it
 #	make modules	the kernel modules, for the lab's kernel

@@ -68,8 +68,6 @@ static __always_inline void pin_begin_missed(struct report *r)
 static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, long npages,
 				      __u64 now)
 {
-	struct iovab_slot *s = slot_at(n);
-
 	if (r->pin_start_ns)
 		pin_timed(r, now - r->pin_start_ns);
 	else
@@ -78,11 +76,11 @@ static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, lon
 	if (npages > 0) {
 		window_start(n, r, addr, npages, now);
 		if (follows_marks(r))
-			mark_pinned(n, s, r);
+			mark_pinned(n, series_at(n), r);
 	} else {
 		r->pin_failures++;
 		if (lazy && follows_marks(r))
-			mark_pin_failed(s, r, addr);
+			mark_pin_failed(series_at(n), r, addr);
 	}
 }
 
@@ -202,11 +200,11 @@ static __always_inline void handle_for_each_exit(__u64 key, int err)
 		r->failed = -err;
 }
 
-/* What is not the commonest: kept apart so that the commonest saves no register. */
-static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
+/* A mark that is not counted in passing, or whose object is not the favourite. */
+static __always_inline int set_rest(__u64 key, __u64 iova, __u64 length)
 {
 	int n = slot_find(key);
-	struct iovab_slot *s;
+	struct iovab_series *s;
 	struct what_if *w;
 	struct report *r;
 
@@ -214,22 +212,25 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 		count(&losses.marks_unowned);
 		return 0;
 	}
-	s = slot_at(n);
+	s = series_at(n);
+	/* a report that began at a lower tier has none */
+	if (!s->obj || mark_in_series(s, iova, length, false))
+		return 0;
 	r = report_at(n);
 	w = what_if_at(n);
-	/* a report that began at a lower tier has no series */
-	if (r && w && began_at(r, IOVAB_TIER_SETS) && !mark_in_series(s, iova, length))
+	if (r && w)
 		mark_apart(n, s, r, w, iova, length);
 	return 0;
 }
 
-static __always_inline int handle_set(__u64 key, __u64 iova, __u64 length)
+/* The commonest mark is counted here. False: it is for set_rest(). */
+static __always_inline bool handle_set(__u64 obj, __u64 iova, __u64 length)
 {
-	struct iovab_slot *s = slot_at(slot_home(key));
+	typeof(series) *all = &series;
 
-	if (s->key == key && mark_in_series(s, iova, length))
-		return 0;
-	return set_rest(key, iova, length);
+	/* the address is long to write down: once will do */
+	asm volatile("" : "+r"(all));
+	return all->favourite == obj && mark_in_series(&all->of[0], iova, length, true);
 }
 
 static __always_inline void handle_free(__u64 key, __u64 now)

@@ -8,6 +8,7 @@
 #define IOVAB_BPF_KERNEL_H
 
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/ptrace.h>
 #include <linux/types.h>
 #include <stdbool.h>

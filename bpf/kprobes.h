@@ -160,20 +160,26 @@ int for_each_exit_kprobe(struct pt_regs *ctx)
 	return 0;
 }
 
+static __noinline int set_entry_rest_kprobe(struct pt_regs *ctx)
+{
+	return set_rest(key_of_number(PT_REGS_PARM1(ctx)), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+}
+
 SEC("?kprobe/iova_bitmap_set")
 int set_entry_kprobe(struct pt_regs *ctx)
 {
-	return handle_set(key_of_number(PT_REGS_PARM1(ctx)), PT_REGS_PARM2(ctx),
-			  PT_REGS_PARM3(ctx));
+	if (handle_set(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx)))
+		return 0;
+	return set_entry_rest_kprobe(ctx);
 }
 
 SEC("?kprobe/iova_bitmap_set")
 int set_entry_recorded_kprobe(struct pt_regs *ctx)
 {
-	__u64 key = key_of_number(PT_REGS_PARM1(ctx));
-
-	runs_mark(key, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
-	return handle_set(key, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+	runs_mark(key_of_number(PT_REGS_PARM1(ctx)), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
+	if (handle_set(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx)))
+		return 0;
+	return set_entry_rest_kprobe(ctx);
 }
 
 SEC("?kprobe/iova_bitmap_free")

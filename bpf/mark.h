@@ -2,11 +2,9 @@
 /*
  * Marks: one call of iova_bitmap_set each, up to millions a report.
  *
- * Drivers mark a page at a time, mostly in ascending order. So a mark of a
- * series (see struct iovab_slot) that goes on where the last one ended is not
- * even counted: the run's end moves on. One that jumps costs a few more
- * compares. Every other mark ends the series, is taken apart against the range
- * and the window, and begins the next series.
+ * Most marks are of a series (series.h) and counted there. Every other mark ends the
+ * series, is taken apart against the range and the window, and begins the next series
+ * if it is of whole pages and lies where marks change nothing.
  *
  * Figures are pages of the report, and a mark touches a page if it touches a
  * byte of it. What lies outside the range is overshoot, and stray as far as the
@@ -25,23 +23,16 @@
 
 #include "whatif.h"
 
-static __always_inline __u32 run_bucket(__u64 pages)
-{
-	__u32 log2 = iovab_log2(pages);
-
-	return log2 > IOVAB_RUN_BUCKETS - 1 ? IOVAB_RUN_BUCKETS - 1 : log2;
-}
-
 /*
- * Where a mark of the series' length is sure to be written whole, and to change
- * nothing for other policies: inside the window if the kernel pins ahead, inside the
- * range if it pins what is marked, and inside the calm stretch (whatif.h). 0 if
- * there is no room for such a mark. A global function, as others here: the verifier
- * looks at it once, and not on every path that leads to it.
+ * Works out where a mark is sure to be written whole, and to change nothing for other
+ * policies: inside the window if the kernel pins ahead, inside the range if it pins what
+ * is marked, and inside the calm stretch (whatif.h). Says whether there is such a place.
+ * A global function, as others here: the verifier looks at it once, and not on every path
+ * that leads to it.
  */
 __noinline int series_bound(__u32 n)
 {
-	struct iovab_slot *s = slot_at(n);
+	struct iovab_series *s = series_at(n);
 	struct report *r = report_at(n);
 	struct what_if *w = what_if_at(n);
 	__u64 first, last, window_last;
@@ -56,37 +47,76 @@ __noinline int series_bound(__u32 n)
 		if (window_last >= first && window_last < last)
 			last = window_last;
 	}
+	s->lowest = what_if_lowest(r, w, first);
 	if (w->calm_first > first)
 		first = w->calm_first;
 	if (w->calm_last < last)
 		last = w->calm_last;
-	if (last < first)
+	/* one past the last byte of an address space is no number */
+	if (last < first || last == ~0ULL)
 		return 0;
-	s->first_start = first;
-	s->span = last - first - (s->mark_length - 1);
-	return s->mark_length - 1 <= last - first;
+	s->minus_base = -first;
+	s->byte_mask = ~((8ULL << r->page_shift) - 1);
+	s->room = last - first + 1;
+	return 1;
 }
 
 /*
- * Ends the series: what it adds up to goes to the counters. Its last run may
- * still go on; the pages of it are left in run_pages.
+ * The series that goes on ends: what it adds up to goes to the report, but for what the
+ * tally has. Its last run may still go on; the pages of it are left in run_pages.
  */
-static __always_inline void series_settle(struct iovab_slot *s, struct report *r)
+static __always_inline void series_settle(struct iovab_series *s, struct report *r, struct what_if *w)
 {
-	__u64 mark_pages = s->mark_length >> r->page_shift;
-	__u64 bytes = s->next - s->anchor;
+	__u64 pages = s->mark_length >> r->page_shift, lone = s->lone + s->descents;
 
-	if (s->next == IOVAB_NO_SERIES)
+	if (!s->room)
 		return;
-	if (s->singles)
-		r->runs[run_bucket(mark_pages)] += s->singles;
-	s->set_calls += s->singles + bytes / s->mark_length;
-	s->marked_pages += s->singles * mark_pages + (bytes >> r->page_shift);
-	s->singles = 0;
+	if (s->starts) {
+		s->prev_start = s->next - s->mark_length;
+		if (s->end_mask != RUN_GOES_ON)
+			s->run_start = s->prev_start;
+		if (lone)
+			r->runs[run_bucket(pages)] += lone;
+		s->set_calls += lone;
+		r->marked_pages += lone * pages;
+		s->descending += s->descents;
+		if (s->descents)
+			what_if_descended(r, w, -s->minus_base, s->descents);
+		s->lone = s->descents = 0;
+	}
+	/* the run: its first mark is counted nowhere yet, the others as adjoined */
 	r->run_pages = (s->next - s->run_start) >> r->page_shift;
-	r->prev_start = s->next - s->mark_length;
+	s->set_calls++;
+	r->marked_pages += r->run_pages;
+	r->prev_start = s->prev_start;
 	r->prev_last = s->next - 1;
-	s->next = IOVAB_NO_SERIES;
+	s->room = s->starts = 0;
+	s->lowest = NO_DESCENT;
+}
+
+/*
+ * A mark, whose place series_bound() has found fit, begins a series. A run that it goes on
+ * with is in the counters already; it will be counted again as a whole.
+ */
+static __always_inline void series_begin(struct iovab_series *s, struct report *r, __u64 start,
+					 __u64 length)
+{
+	bool from_page = !(r->iova & s->page_mask);
+
+	s->mark_length = length;
+	s->starts = from_page ? s->room - length + 1 : 0;
+	s->end_mask = s->page_mask;
+	s->next = start + length;
+	s->run_start = s->prev_start = start;
+	if (!from_page)
+		s->lowest = NO_DESCENT;
+	if (!r->run_pages)
+		return;
+	s->end_mask = RUN_GOES_ON;
+	s->run_start -= r->run_pages << r->page_shift;
+	s->adjoined++;
+	s->set_calls--;
+	r->marked_pages -= r->run_pages;
 }
 
 static __always_inline void run_end(struct report *r)
@@ -97,13 +127,13 @@ static __always_inline void run_end(struct report *r)
 }
 
 /* Compares a mark with the one before: order, and whether the run goes on. */
-static __always_inline void mark_order(struct iovab_slot *s, struct report *r,
+static __always_inline void mark_order(struct iovab_series *s, struct report *r,
 				       __u64 start, __u64 last)
 {
-	if (s->set_calls && start == r->prev_last + 1)
+	if (r->marked && start == r->prev_last + 1)
 		return;
 	run_end(r);
-	if (!s->set_calls)
+	if (!r->marked)
 		return;
 	if (last < r->prev_start)
 		s->descending++;
@@ -182,8 +212,7 @@ static __always_inline void mark_stray_before(struct report *r, __u64 from, __u6
  * Such a mark that wraps and ends inside the range, at @last_page, sets all bits
  * from its first one to the end of that CPU page of bitmap, marked or not.
  */
-static __always_inline void mark_wrapped(struct iovab_slot *s, struct report *r, __u64 pages_below,
-					 __u64 last_page)
+static __always_inline void mark_wrapped(struct report *r, __u64 pages_below, __u64 last_page)
 {
 	__u64 range_pages = ((r->length - 1) >> r->page_shift) + 1;
 	__u64 offset = r->window_addr & ((1ULL << cpu_page_shift) - 1);
@@ -197,7 +226,7 @@ static __always_inline void mark_wrapped(struct iovab_slot *s, struct report *r,
 		r->overshoot_pages += last_page - range_pages + 1;
 		last_page = range_pages - 1;
 	}
-	s->marked_pages += last_page + 1;
+	r->marked_pages += last_page + 1;
 	r->run_pages += last_page + 1;
 	if (last_page >= past)
 		mark_lost(r, IOVAB_LOST_WINDOW, past, last_page - past + 1);
@@ -207,7 +236,6 @@ static __always_inline void mark_wrapped(struct iovab_slot *s, struct report *r,
 __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 {
 	__u64 first_page = 0, last_page, pages, range_pages, window_past;
-	struct iovab_slot *s = slot_at(n);
 	struct report *r = report_at(n);
 	bool below;
 
@@ -230,7 +258,7 @@ __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 			return 0;
 		}
 		if (wraps) {
-			mark_wrapped(s, r, to, (last - r->iova) >> r->page_shift);
+			mark_wrapped(r, to, (last - r->iova) >> r->page_shift);
 			return 0;
 		}
 	} else {
@@ -248,7 +276,7 @@ __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 	}
 
 	pages = last_page - first_page + 1;
-	s->marked_pages += pages;
+	r->marked_pages += pages;
 	r->run_pages += pages;
 	if (lazy) {
 		if (below && !REFERENCE)
@@ -268,12 +296,12 @@ __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 }
 
 /* A mark that is not of the series that goes on. */
-static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct report *r,
+static __always_inline void mark_apart(__u32 n, struct iovab_series *s, struct report *r,
 				       struct what_if *w, __u64 start, __u64 length)
 {
 	__u64 last = start + length - 1;
 
-	series_settle(s, r);
+	series_settle(s, r, w);
 	if (last < start)
 		last = ~0ULL;		/* runs off the address space */
 	if (!length) {
@@ -285,17 +313,20 @@ static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct rep
 	}
 	r->mark_empty = 0;
 	mark_order(s, r, start, last);
+	r->marked = 1;
 	if (!what_if_calm(w, start, last))
 		what_if_mark(n, start, last);
-	s->mark_length = length;
+	s->page_shift = r->page_shift;
 	s->page_mask = (1ULL << r->page_shift) - 1;
-	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(n) &&
-	    start - s->first_start <= s->span) {
-		/* it begins a series; the run may have begun before it */
-		s->run_start = start - (r->run_pages << r->page_shift);
-		s->anchor = start;
-		s->next = start + length;
-		return;
+	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(n)) {
+		__u64 offset = start + s->minus_base;
+
+		if (offset < s->room && length <= s->room - offset) {
+			series_begin(s, r, start, length);
+			return;
+		}
+		s->room = 0;
+		s->lowest = NO_DESCENT;
 	}
 	mark_split(n, start, last);
 	s->set_calls++;
@@ -304,44 +335,16 @@ static __always_inline void mark_apart(__u32 n, struct iovab_slot *s, struct rep
 }
 
 /*
- * A mark of the series: inside, aligned, of its length. True if it was counted;
- * false if it is none, or ends a run of several marks.
- */
-static __always_inline bool mark_in_series(struct iovab_slot *s, __u64 start, __u64 length)
-{
-	__u64 offset = start - s->first_start;
-
-	if (length != s->mark_length || offset > s->span)
-		return false;
-	if (start == s->next) {
-		s->next = start + length;
-		return true;
-	}
-	if (offset & s->page_mask || s->next - s->run_start != length)
-		return false;
-	s->singles++;
-	if (start < s->next) {
-		if (start + length <= s->run_start)
-			s->descending++;
-		else
-			s->overlapping++;
-	}
-	s->run_start = s->anchor = start;
-	s->next = start + length;
-	return true;
-}
-
-/*
  * The mark whose set is running: the last one that was counted. False: it is before
  * the range, or is empty.
  */
-static __always_inline bool mark_current(const struct iovab_slot *s, const struct report *r,
+static __always_inline bool mark_current(const struct iovab_series *s, const struct report *r,
 					 __u64 *first_page, __u64 *last_page)
 {
 	__u64 start = r->prev_start, last = r->prev_last;
 
-	if (s->next != IOVAB_NO_SERIES) {
-		start = s->next - s->mark_length;
+	if (s->room) {
+		start = s->starts ? s->next - s->mark_length : s->prev_start;
 		last = s->next - 1;
 	}
 	if (start < r->iova || r->mark_empty)
@@ -352,7 +355,7 @@ static __always_inline bool mark_current(const struct iovab_slot *s, const struc
 }
 
 /* A lazy kernel's pin from the user address @addr on failed, inside set. */
-static __always_inline void mark_pin_failed(struct iovab_slot *s, struct report *r,
+static __always_inline void mark_pin_failed(const struct iovab_series *s, struct report *r,
 					    __u64 addr)
 {
 	__u64 first, last, base = (addr - r->bitmap_addr) * 8;
@@ -370,26 +373,41 @@ static __always_inline void mark_pin_failed(struct iovab_slot *s, struct report 
 
 /*
  * A window was pinned. A lazy kernel did that inside set: what of the mark lies
- * past the range will be written. An eager one moved on: the series goes on only
- * if its marks have room in the new window.
+ * past the range will be written. An eager one moved on, and marks have room elsewhere.
  */
-static __always_inline void mark_pinned(__u32 n, struct iovab_slot *s, struct report *r)
+static __always_inline void mark_pinned(__u32 n, struct iovab_series *s, struct report *r)
 {
+	struct what_if *w = what_if_at(n);
 	__u64 first, last;
 
 	if (lazy) {
 		if (mark_current(s, r, &first, &last))
 			mark_stray(r, first, last);
-	} else if (s->next != IOVAB_NO_SERIES && !series_bound(n)) {
-		series_settle(s, r);
+	} else if (w) {
+		series_settle(s, r, w);
 	}
 }
 
 /* The report's last marks; leaves nothing uncounted. */
-static __always_inline void mark_finish(struct iovab_slot *s, struct report *r)
+static __always_inline void mark_finish(struct iovab_series *s, struct report *r, struct what_if *w)
 {
-	series_settle(s, r);
+	__u32 i;
+
+	series_settle(s, r, w);
 	run_end(r);
+	s->set_calls += s->adjoined;
+	r->marked_pages += s->long_pages;
+	r->descending = s->descending;
+	r->overlapping = s->overlapping;
+	for (i = 0; i < TALLY_EXACT; i++) {
+		r->runs[run_bucket(i)] += s->tally[i];
+		s->set_calls += s->tally[i];
+		r->marked_pages += i * s->tally[i];
+	}
+	for (i = 0; i < IOVAB_RUN_BUCKETS; i++) {
+		r->runs[i] += s->tally_long[i];
+		s->set_calls += s->tally_long[i];
+	}
 }
 
 #endif /* IOVAB_BPF_MARK_H */

@@ -251,7 +251,7 @@ static __always_inline void handle_alloc(const __u64 *ctx, __u64 now)
 		if (r)
 			pinned_forget(r);
 	}
-	n = report_claim(key, now);
+	n = report_claim(key, key, now);
 	if (n < 0)
 		return;
 	r = report_at(n);
@@ -279,14 +279,15 @@ static __always_inline void handle_name(int n, const char *device)
 static __always_inline void handle_error(int n, int error, __u64 first, __u64 last)
 {
 	struct report *r = report_at(n);
+	struct what_if *w = what_if_at(n);
 
 	if (!r)
 		return;
 	r->failed = -error;
-	if (!follows_marks(r))
+	if (!w || !follows_marks(r))
 		return;
 	/* what follows is no series: it is lost */
-	series_settle(slot_at(n), r);
+	series_settle(series_at(n), r, w);
 	if (first > last)
 		return;
 	first = (first - r->iova) >> r->page_shift;
@@ -310,22 +311,22 @@ static __always_inline void handle_free(int n, __u64 now)
 }
 
 /* A mark in a report that has failed: what of it is in the range is lost. */
-static __always_inline void mark_refused(__u32 n, struct iovab_slot *s, struct report *r,
+static __always_inline void mark_refused(__u32 n, struct iovab_series *s, struct report *r,
 					 struct what_if *w, __u64 iova, __u64 length)
 {
-	__u64 marked = s->marked_pages;
+	__u64 marked = r->marked_pages;
 
 	mark_apart(n, s, r, w, iova, length);
-	if (s->marked_pages == marked)
+	if (r->marked_pages == marked)
 		return;
 	mark_lost(r, IOVAB_LOST_PIN, iova < r->iova ? 0 : (iova - r->iova) >> r->page_shift,
-		  s->marked_pages - marked);
+		  r->marked_pages - marked);
 }
 
 static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 {
 	int n = slot_find(key);
-	struct iovab_slot *s;
+	struct iovab_series *s;
 	struct what_if *w;
 	struct report *r;
 
@@ -333,23 +334,22 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 		count(&losses.marks_unowned);
 		return 0;
 	}
-	s = slot_at(n);
+	s = series_at(n);
 	r = report_at(n);
 	w = what_if_at(n);
-	if (!r || !w || !began_at(r, IOVAB_TIER_SETS))
+	/* a report that began at a lower tier has no series */
+	if (!r || !w || !s->obj)
 		return 0;
 	if (r->failed)
 		mark_refused(n, s, r, w, iova, length);
-	else if (!mark_in_series(s, iova, length))
+	else if (!mark_in_series(s, iova, length, false))
 		mark_apart(n, s, r, w, iova, length);
 	return 0;
 }
 
 static __always_inline int handle_set(__u64 key, __u64 iova, __u64 length)
 {
-	struct iovab_slot *s = slot_at(slot_home(key));
-
-	if (s->key == key && mark_in_series(s, iova, length))
+	if (series.favourite == key && mark_in_series(&series.of[0], iova, length, true))
 		return 0;
 	return set_rest(key, iova, length);
 }

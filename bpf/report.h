@@ -69,7 +69,7 @@ static __always_inline void report_caller(struct report *r)
  * Claims a slot for an object (@key stands for it) that is new, and takes down whose it
  * is; its range is left to do.
  */
-static __always_inline int report_claim(__u64 key, __u64 now)
+static __always_inline int report_claim(__u64 key, __u64 obj, __u64 now)
 {
 	int n = slot_find(key);
 	struct iovab_slot *s;
@@ -83,6 +83,7 @@ static __always_inline int report_claim(__u64 key, __u64 now)
 			report_forget(r);
 		if (r && began_at(r, IOVAB_TIER_SETS))
 			what_if_forget(n);
+		series_forget(n);
 		slot_release(n);
 		count(&losses.joined_late);
 	}
@@ -96,22 +97,13 @@ static __always_inline int report_claim(__u64 key, __u64 now)
 		return -1;
 	r->serial = __sync_fetch_and_add(&last_serial, 1);
 	r->tier_word = tier_word;
-	if (began_at(r, IOVAB_TIER_SETS))
+	if (began_at(r, IOVAB_TIER_SETS)) {
 		bpf_map_update_elem(&what_ifs, &number, &no_marks, BPF_ANY);
+		series_reset(n, obj);
+	}
 	report_owner(r);
 
 	s = slot_at(n);
-	s->next = IOVAB_NO_SERIES;
-	s->mark_length = 0;
-	s->first_start = 0;
-	s->span = 0;
-	s->run_start = 0;
-	s->anchor = 0;
-	s->singles = 0;
-	s->descending = 0;
-	s->overlapping = 0;
-	s->set_calls = 0;
-	s->marked_pages = 0;
 	s->source_id = 0;
 	s->pages_now = 0;
 	s->start_ns = now;
@@ -121,7 +113,7 @@ static __always_inline int report_claim(__u64 key, __u64 now)
 /* The report of a new object of the kernel's, which says what its range is. */
 static __always_inline int report_begin(struct iova_bitmap *obj, __u64 key, __u64 now)
 {
-	int n = report_claim(key, now);
+	int n = report_claim(key, (__u64)obj, now);
 	__u32 number = n;
 	struct report *r;
 
@@ -248,15 +240,14 @@ static __always_inline void fold_density(struct iovab_source *src, const struct 
 		add(&src->density[i], r->density[i]);
 }
 
-static __always_inline void fold_marks(struct iovab_source *src, const struct report *r,
-				       const struct iovab_slot *s)
+static __always_inline void fold_marks(struct iovab_source *src, const struct report *r, __u64 marks)
 {
 	__u32 i;
 
-	if (!s->set_calls)
+	if (!marks)
 		return;
-	add(&src->set_calls, s->set_calls);
-	add(&src->marked_bytes, s->marked_pages << r->page_shift);
+	add(&src->set_calls, marks);
+	add(&src->marked_bytes, r->marked_pages << r->page_shift);
 	add(&src->lost_bytes, marks_lost(r) << r->page_shift);
 	for (i = 0; i < IOVAB_LOST_REASONS; i++)
 		add(&src->lost_by[i], r->lost_pages[i] << r->page_shift);
@@ -264,9 +255,9 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 	add(&src->empty_marks, r->empty_marks);
 	add(&src->wild_marks, r->wild_marks);
 	add(&src->overshoot_bytes, r->overshoot_pages << r->page_shift);
-	add(&src->marks_descending, s->descending);
-	add(&src->marks_overlapping, s->overlapping);
-	add(&src->marks_ascending, s->set_calls - 1 - s->descending - s->overlapping);
+	add(&src->marks_descending, r->descending);
+	add(&src->marks_overlapping, r->overlapping);
+	add(&src->marks_ascending, marks - 1 - r->descending - r->overlapping);
 	for (i = 0; i < IOVAB_RUN_BUCKETS; i++)
 		add(&src->runs[i], r->runs[i]);
 }
@@ -322,7 +313,8 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
  * was lost of them is told all the same: it was lost.
  */
 static __always_inline void report_announce(const struct report *r, const struct iovab_slot *s,
-					    const struct iovab_source *src, __u32 at, __u64 now)
+					    const struct iovab_source *src, __u64 marks, __u32 at,
+					    __u64 now)
 {
 	struct iovab_report_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
@@ -351,8 +343,8 @@ static __always_inline void report_announce(const struct report *r, const struct
 	e->pin_ns = r->pin_sum_ns;
 	e->scan_skipped = r->scan_skipped;
 	e->dirty_pages = r->dirty_pages;
-	e->set_calls = at >= IOVAB_TIER_SETS ? s->set_calls : 0;
-	e->marked_pages = at >= IOVAB_TIER_SETS ? s->marked_pages : 0;
+	e->set_calls = at >= IOVAB_TIER_SETS ? marks : 0;
+	e->marked_pages = at >= IOVAB_TIER_SETS ? r->marked_pages : 0;
 	e->lost_pages = marks_lost(r);
 	e->overshoot_pages = r->overshoot_pages;
 	e->stray_bits = r->stray_bits;
@@ -370,11 +362,12 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 {
 	struct what_if *w = began_at(r, IOVAB_TIER_SETS) ? what_if_at(n) : NULL;
 	struct iovab_source *src;
-	__u64 marks;
 	__u32 at;
 
+	/* from here on its marks are not those of a report under way (user/cost.c) */
+	series_forget(n);
 	if (w) {
-		mark_finish(s, r);
+		mark_finish(series_at(n), r, w);
 		if (want_marks)
 			runs_end(n);
 		what_if_eager(r, w);
@@ -389,7 +382,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		if (at >= IOVAB_TIER_DENSITY)
 			fold_density(src, r);
 		if (w && at >= IOVAB_TIER_SETS) {
-			fold_marks(src, r, s);
+			fold_marks(src, r, series_at(n)->set_calls);
 			fold_what_if(src, r, w);
 		}
 		fold_report(src, r, s, at, now);
@@ -399,14 +392,10 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	}
 	/* one in trouble is told singly, whoever reads */
 	if (want_events || want_reports || marks_lost(r) || r->stray_bits)
-		report_announce(r, s, src, at, now);
+		report_announce(r, s, src, series_at(n)->set_calls, at, now);
 	report_forget(r);
-	if (w) {
-		/* user space adds up both: at no moment they are in both */
-		marks = s->set_calls;
-		s->set_calls = 0;
-		cost_add_marks(marks);
-	}
+	if (w)
+		cost_add_marks(series_at(n)->set_calls);
 	slot_release(n);
 }
 

@@ -11,10 +11,10 @@
  * ioctl. So nothing in a slot needs an atomic, and no cache line of a slot is
  * written by two CPUs at once.
  *
- * A slot has two halves with the same number. `struct iovab_slot` is in .bss: what
- * a mark needs, the commonest in one cache line, reached without a helper, and what user space
- * looks at to list the reports in flight. `struct report` is in an array map:
- * all the rest, touched a few times a window.
+ * A slot has three parts with the same number. `struct iovab_slot` is in .bss: what user
+ * space looks at to list the reports in flight. `struct iovab_series` (series.h) is there, too:
+ * what a mark needs, the commonest in one cache line, reached without a helper. `struct
+ * report` is in an array map: all the rest, touched a few times a window.
  */
 #ifndef IOVAB_BPF_STATE_H
 #define IOVAB_BPF_STATE_H
@@ -74,9 +74,13 @@ struct report {
 	__u64 empty_marks;	/* of length 0 */
 	__u64 wild_marks;	/* that set bits which are not theirs; the empty ones too */
 	__u64 mark_empty;	/* the last mark was one of length 0 */
+	__u64 marked;		/* there was a mark that was not empty */
 	__u64 run_pages;	/* outside of a series: of the run that goes on */
 	__u64 prev_start;	/* likewise: the mark before, its first byte and its last */
 	__u64 prev_last;
+	__u64 marked_pages;
+	__u64 descending;
+	__u64 overlapping;
 	__u64 stray_bits;
 	__u64 stray_past;	/* one past the last stray bit, as a page */
 	__u64 stray_before;	/* how many bits before the bitmap were reached */
@@ -95,7 +99,7 @@ struct report {
 	__u32 density[IOVAB_DENSITY_BUCKETS];
 	__u32 pin_bucket[IOVAB_HIST_BUCKETS];
 	__u32 runs[IOVAB_RUN_BUCKETS];
-};
+} __attribute__((aligned(64)));
 
 /* Set before the programs are loaded. */
 const volatile __u32 tier = IOVAB_TIER_DENSITY;	/* the highest that can be in force */
@@ -129,11 +133,13 @@ __u64 last_serial;
 __u32 reports_in_flight;
 
 struct iovab_slot slots[IOVAB_MAX_REPORTS] __attribute__((aligned(64)));
-volatile __u64 slots_addr;
+volatile __u64 slots_addr __attribute__((aligned(64)));
 
+/* The kernel lays out what can be mapped from a page's begin on: so no line is two reports'. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, IOVAB_MAX_REPORTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct report);
 } reports SEC(".maps");
@@ -197,8 +203,9 @@ static __always_inline __u64 key_of(const void *obj)
 /* The same for an address that the verifier knows as a number: what a function returned. */
 static __always_inline __u64 key_of_number(__u64 obj)
 {
-	/* a pointer that was in memory comes back as a number */
-	slots_addr = (__u64)slots;
+	/* a pointer that was in memory comes back as a number; written once, for all CPUs read it */
+	if (!slots_addr)
+		slots_addr = (__u64)slots;
 	return obj - slots_addr;
 }
 
@@ -213,6 +220,8 @@ static __always_inline int slot_find(__u64 key)
 {
 	__u32 home = slot_home(key), i;
 
+	if (slots[0].key == key)
+		return 0;
 #pragma unroll
 	for (i = 0; i < SLOT_PROBES; i++) {
 		__u32 n = (home + i) & (IOVAB_MAX_REPORTS - 1);
@@ -223,15 +232,20 @@ static __always_inline int slot_find(__u64 key)
 	return -1;
 }
 
-/* Claims a slot for the object @key, which has none. Its number, or -1 if all are taken. */
+/*
+ * Claims a slot for the object @key, which has none. Its number, or -1 if all are taken.
+ * The first one is the one that marks find without a hash.
+ */
 static __always_inline int slot_claim(__u64 key)
 {
 	__u32 home = slot_home(key), i;
 
-	for (i = 0; i < SLOT_PROBES; i++) {
-		__u32 n = (home + i) & (IOVAB_MAX_REPORTS - 1);
+	for (i = 0; i <= SLOT_PROBES; i++) {
+		__u32 n = i ? (home + i - 1) & (IOVAB_MAX_REPORTS - 1) : 0;
 
-		if (!__sync_val_compare_and_swap(&slots[n].key, 0, key)) {
+		/* looked at first: a try writes to the line, which may be somebody's */
+		if (!*(volatile __u64 *)&slots[n].key &&
+		    !__sync_val_compare_and_swap(&slots[n].key, 0, key)) {
 			__sync_fetch_and_add(&reports_in_flight, 1);
 			return n;
 		}
@@ -245,6 +259,7 @@ static __always_inline struct iovab_slot *slot_at(__u32 n)
 	return &slots[n & (IOVAB_MAX_REPORTS - 1)];
 }
 
+/* After series_forget(). */
 static __always_inline void slot_release(__u32 n)
 {
 	struct iovab_slot *s = slot_at(n);

@@ -23,6 +23,7 @@
 #ifndef IOVAB_BPF_WHATIF_H
 #define IOVAB_BPF_WHATIF_H
 
+#include "series.h"
 #include "window.h"
 #include "iovab_policy.h"
 
@@ -36,19 +37,23 @@ struct what_if {
 	__u64 lazy_first;	/* IOVA; likewise */
 	__u64 lazy_last;
 	__u64 lazy_past;	/* one past the last bit of the memory pinned, from the report's first */
+	__u64 lazy_pages;	/* so many CPU pages */
 	/* cached */
 	__u64 clock;		/* turns from one table to another */
 	__u32 near;		/* index of the table that the last mark fell into */
 	__u32 made;		/* so many tables there are */
+	__u64 kept_first;	/* IOVA; of the stretch of windows around that mark that are pinned */
+	__u64 kept_last;
 	struct iovab_table tables[IOVAB_TABLES_MAX];
 
 	struct iovab_pins pins[IOVAB_POLICIES];	/* what it comes to */
 	__u64 last_start[IOVAB_POLICIES];	/* heads of the chains in window_starts */
-};
+} __attribute__((aligned(64)));
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, IOVAB_MAX_REPORTS);	/* 1 below tier sets */
+	__uint(map_flags, BPF_F_MMAPABLE);	/* as reports */
 	__type(key, __u32);
 	__type(value, struct what_if);
 } what_ifs SEC(".maps");
@@ -61,6 +66,7 @@ static __always_inline struct what_if *what_if_at(__u32 n)
 static const struct what_if no_marks = {
 	.calm_first = 1,
 	.lazy_first = 1,
+	.kept_first = 1,
 };
 
 /* The bitmap's bytes, as a kernel counts them. */
@@ -89,7 +95,7 @@ static __always_inline __u64 pages_past(const struct report *r, __u64 byte, __u6
 }
 
 /* Of each report and policy so many windows are remembered: repins of further ones are unknown. */
-#define WHAT_IF_STARTS	4096
+#define WHAT_IF_STARTS	1536
 
 static __always_inline void what_if_pin(struct report *r, struct what_if *w,
 					enum iovab_policy_id policy, __u64 page, __u64 pages)
@@ -121,11 +127,69 @@ struct lazy_walk {
 	__u64 start, last;	/* of what is left of the mark */
 };
 
+/* Its window now begins at byte @byte of the bitmap, and is @pages long. */
+static __always_inline void lazy_place(const struct report *r, struct what_if *w, __u64 byte,
+				       __u64 pages)
+{
+	__u64 range_last = r->iova + (r->length - 1), past = pages_past(r, byte, pages);
+
+	w->lazy_pages = pages;
+	w->lazy_past = past * 8;
+	if (past > bitmap_bytes(r))
+		past = bitmap_bytes(r);
+	w->lazy_first = r->iova + ((byte * 8) << r->page_shift);
+	w->lazy_last = w->lazy_first + (((past - byte) * 8) << r->page_shift) - 1;
+	if (w->lazy_last > range_last || w->lazy_last < w->lazy_first)
+		w->lazy_last = range_last;
+}
+
+/*
+ * Marks below the lazy window make a new one that begins in the byte of the mark. Where
+ * that is in the same page of bitmap, it has the same number of pages: from which IOVA on?
+ * Only when repins are not told apart any more: for that each window has to be looked at.
+ * @first: from where on nothing else happens to a mark. NO_DESCENT: nowhere.
+ */
+static __always_inline __u64 what_if_lowest(const struct report *r, const struct what_if *w,
+					    __u64 first)
+{
+	__u64 page_bytes = 1ULL << cpu_page_shift, byte, offset, left, low;
+
+	if (!w->pins[IOVAB_POLICY_LAZY].repins_unknown || w->lazy_first != w->calm_first ||
+	    r->iova & ((8ULL << r->page_shift) - 1))
+		return NO_DESCENT;
+	byte = ((w->lazy_first - r->iova) >> r->page_shift) >> 3;
+	offset = (r->bitmap_addr + byte) & (page_bytes - 1);
+	/* a window that begins with its page has a page less than those behind it */
+	if (!offset)
+		return NO_DESCENT;
+	low = byte - offset < byte ? byte - offset + 1 : 0;
+	/* as many pages as now are needed from this byte on, and one more before it */
+	left = bitmap_bytes(r) - byte;
+	offset = (left + page_bytes - 1) & ~(page_bytes - 1);
+	if (bitmap_bytes(r) > offset && bitmap_bytes(r) - offset > low)
+		low = bitmap_bytes(r) - offset;
+	low = r->iova + ((low * 8) << r->page_shift);
+	if (low < first)
+		low = first;
+	return low < w->kept_first ? w->kept_first : low;
+}
+
+/* So many such windows were made, the last of them at @first. */
+static __always_inline void what_if_descended(const struct report *r, struct what_if *w,
+					      __u64 first, __u64 descents)
+{
+	struct iovab_pins *pins = &w->pins[IOVAB_POLICY_LAZY];
+
+	pins->windows += descents;
+	pins->pages += descents * w->lazy_pages;
+	lazy_place(r, w, ((first - r->iova) >> r->page_shift) >> 3, w->lazy_pages);
+}
+
 static long lazy_step(__u32 index, struct lazy_walk *walk)
 {
 	struct report *r = walk->r;
 	struct what_if *w = walk->w;
-	__u64 range_last = r->iova + (r->length - 1), byte, pages, past, bits;
+	__u64 byte, pages, bits;
 
 	if (walk->start < w->lazy_first || walk->last > w->lazy_last || walk->last < walk->start) {
 		if (walk->start < r->iova)
@@ -135,14 +199,7 @@ static long lazy_step(__u32 index, struct lazy_walk *walk)
 			return 1;
 		pages = kernel_pages(r, byte);
 		what_if_pin(r, w, IOVAB_POLICY_LAZY, byte * 8, pages);
-		past = pages_past(r, byte, pages);
-		w->lazy_past = past * 8;
-		if (past > bitmap_bytes(r))
-			past = bitmap_bytes(r);
-		w->lazy_first = r->iova + ((byte * 8) << r->page_shift);
-		w->lazy_last = w->lazy_first + (((past - byte) * 8) << r->page_shift) - 1;
-		if (w->lazy_last > range_last || w->lazy_last < w->lazy_first)
-			w->lazy_last = range_last;
+		lazy_place(r, w, byte, pages);
 	}
 	/* the rest, a whole number of pages, is behind the memory that is pinned */
 	bits = ((walk->last - r->iova) >> r->page_shift) + 1;
@@ -249,8 +306,8 @@ static __always_inline void cached_calm(struct cached_walk *walk, __u64 bit)
 	from = below ? highest_bit(below) + 1 : 0;
 	iovab_table__window(table, &policy, layout, from, &first_page, &unused);
 	iovab_table__window(table, &policy, layout, to, &unused, &last_page);
-	w->calm_first = iovab_layout__iova(layout, iovab_layout__first_bit(layout, first_page));
-	w->calm_last = iovab_layout__last_iova(layout, iovab_layout__last_bit(layout, last_page));
+	w->kept_first = iovab_layout__iova(layout, iovab_layout__first_bit(layout, first_page));
+	w->kept_last = iovab_layout__last_iova(layout, iovab_layout__last_bit(layout, last_page));
 }
 
 /* --- both --- */
@@ -273,15 +330,20 @@ __noinline int what_if_mark(__u32 n, __u64 start, __u64 last)
 	lazily.w = cached.w = w;
 	bpf_loop(WHAT_IF_STEPS, lazy_step, &lazily, 0);
 
-	w->calm_first = 1;
-	w->calm_last = 0;
-	if (!iovab_layout__init(&cached.layout, r->iova, r->length, 1ULL << r->page_shift,
-				r->bitmap_addr, cpu_page_shift) ||
-	    !iovab_layout__clip(&cached.layout, &cached.bit, &cached.last))
-		return 0;
-	bit = cached.last;
-	bpf_loop(WHAT_IF_STEPS, cached_step, &cached, 0);
-	cached_calm(&cached, bit);
+	/* in the near table, where all is pinned: nothing happens there */
+	if (start < w->kept_first || last > w->kept_last) {
+		w->calm_first = w->kept_first = 1;
+		w->calm_last = w->kept_last = 0;
+		if (!iovab_layout__init(&cached.layout, r->iova, r->length, 1ULL << r->page_shift,
+					r->bitmap_addr, cpu_page_shift) ||
+		    !iovab_layout__clip(&cached.layout, &cached.bit, &cached.last))
+			return 0;
+		bit = cached.last;
+		bpf_loop(WHAT_IF_STEPS, cached_step, &cached, 0);
+		cached_calm(&cached, bit);
+	}
+	w->calm_first = w->kept_first;
+	w->calm_last = w->kept_last;
 	if (w->lazy_first > w->calm_first)
 		w->calm_first = w->lazy_first;
 	if (w->lazy_last < w->calm_last)

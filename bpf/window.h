@@ -51,12 +51,16 @@ static __always_inline enum starts starts_remember(const struct report *r, __u32
 	struct window_key key = { .report = r->serial * STARTS_KINDS + kind, .page = page };
 	__u64 before = *head;
 
-	if (bpf_map_lookup_elem(&window_starts, &key))
+	/* an int: the upper half of what a map's own function returns means nothing */
+	switch ((int)bpf_map_update_elem(&window_starts, &key, &before, BPF_NOEXIST)) {
+	case 0:
+		*head = page + 1;
+		return STARTS_NEW;
+	case -EEXIST:
 		return STARTS_KNOWN;
-	if (bpf_map_update_elem(&window_starts, &key, &before, BPF_NOEXIST))
+	default:
 		return STARTS_FULL;
-	*head = page + 1;
-	return STARTS_NEW;
+	}
 }
 
 static long starts_forget_one(__u32 index, struct window_key *key)

@@ -252,41 +252,50 @@ struct iovab_cost {
 	__u64 marks;		/* runs of the one on set, in reports that ended */
 };
 
-/* No mark that is whole pages long ends here. */
-#define IOVAB_NO_SERIES (~0ULL)
-
 /*
- * A report in flight: the half of its state that a mark needs (the programs
- * keep the rest to themselves) and that user space lists.
- *
- * Marks are followed as series: marks of one length, whole pages, each of them
- * inside the window (an eager kernel's) or the range (a lazy one's). A mark of
- * a series either goes on where the one before ended, and only moves the end
- * of the run; or it begins a new run, and if the run before was a single mark
- * that is counted, nothing else. What a series adds up to is worked out when it
- * ends.
+ * A report in flight, as user space lists them. Nothing else in its line of cache is
+ * written by another CPU's report.
  */
 struct iovab_slot {
 	__u64 key;		/* stands for the iova_bitmap; 0: the slot is free */
-	__u64 next;		/* where the last mark ended, or IOVAB_NO_SERIES */
-	__u64 mark_length;	/* bytes of each mark in the series */
-	__u64 first_start;	/* the first begin at which such a mark is inside, ... */
-	__u64 span;		/* ... and how far behind it the last one is */
-	__u64 run_start;	/* where the run of adjacent marks that goes on began */
-	__u64 anchor;		/* from where on its marks are not settled */
-	__u64 singles;		/* runs of one mark that ended in this series */
-
-	__u32 page_mask;	/* a mark's begin must be a multiple, from first_start on */
-	__u32 pages_now;	/* CPU pages pinned now */
-
-	__u64 descending;	/* marks that ended at or before the begin of the one before */
-	__u64 overlapping;	/* marks that touched it; the others but the first ascended */
-	__u64 set_calls;	/* settled: without the series that goes on */
-	__u64 marked_pages;
 	__u64 start_ns;
 	__u32 source_id;
-	__u32 pad;
-	__u64 spare;		/* to a whole cache line */
+	__u32 pages_now;	/* CPU pages pinned now */
+	__u64 pad[5];
+};
+
+/* Runs of fewer pages are counted by their length. */
+#define IOVAB_TALLY_EXACT 32
+
+/* What marks need of a report in flight, and count (bpf/series.h tells how); lone, run and any are its states. */
+struct iovab_series {
+	/* one line of cache: all that a lone mark needs */
+	__u64 obj;		/* address of the iova_bitmap; 0: nobody's */
+	__u64 next;		/* one past the last mark */
+	__u64 mark_length;	/* lone, run: bytes of each mark */
+	__u64 minus_base;	/* the stretch begins at base; this is 0 - base */
+	__u64 starts;		/* lone, run: so many bytes from base on may be a mark's begin; any: 0 */
+	__u64 end_mask;		/* lone: bits below a page; run: RUN_GOES_ON */
+	__u64 lone;		/* lone marks that were followed by another one */
+	__u64 room;		/* bytes of the stretch; 0: no series */
+
+	__u64 run_start;	/* run, any: where the run that goes on began */
+	__u64 prev_start;	/* any: where the last mark began */
+	__u64 adjoined;		/* marks that went on where the one before ended */
+	__u64 descending;	/* marks that ended at or before the begin of the one before */
+	__u64 overlapping;	/* marks that touched it; the others but the first ascended */
+	__u64 page_mask;	/* bits below a page */
+	__u64 page_shift;
+	__u64 long_pages;	/* in the runs of tally_long */
+
+	__u64 lowest;		/* lone: down to here a mark below base is a descent */
+	__u64 byte_mask;	/* what lies in one byte of the bitmap has the same other bits */
+	__u64 descents;		/* each of them a lone mark that ended, a descending one and a lazy pin */
+	__u64 set_calls;	/* marks so far that nothing else here counts */
+	__u64 spare[4];
+
+	__u64 tally[IOVAB_TALLY_EXACT];		/* runs that ended, by pages */
+	__u64 tally_long[IOVAB_RUN_BUCKETS];	/* the others, by bucket */
 };
 
 /*
@@ -431,6 +440,8 @@ _Static_assert(sizeof(struct iovab_runs) == 56 + 8 * IOVAB_RUN_WORDS,
 _Static_assert(__builtin_offsetof(struct iovab_source, folds_done) == 0 &&
 	       __builtin_offsetof(struct iovab_source, folds_begun) + 8 ==
 	       sizeof(struct iovab_source), "a copy reads them first and last");
+_Static_assert(sizeof(struct iovab_slot) == 64, "a slot is a line of cache");
+_Static_assert(sizeof(struct iovab_series) % 64 == 0, "no line of cache is two objects'");
 _Static_assert((IOVAB_MAX_REPORTS & (IOVAB_MAX_REPORTS - 1)) == 0,
 	       "slots are found by masking");
 

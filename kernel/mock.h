@@ -31,6 +31,7 @@
 #define MOCK_MAX_DELAY_MS	60000U
 #define MOCK_MAX_SCRIPT		65536U		/* marks that wait */
 #define MOCK_MAX_LOG		(16U << 20)	/* marks in the log */
+#define MOCK_MAX_LOAD		(16U << 20)	/* marks in a load */
 
 /* mock_bits: which granules are dirty */
 
@@ -146,6 +147,27 @@ void mock_log__init(struct mock_log *log, const char *name);
 void mock_log__destroy(struct mock_log *log);
 void mock_log__add(struct mock_log *log, enum mock_log_kind kind, u64 iova, u64 length);
 
+/* mock_load: marks that are set in each call, for nothing but their cost */
+
+struct mock_load_mark {
+	u64 iova;
+	u64 length;
+};
+
+/* Guarded by the engine's sem. */
+struct mock_load {
+	struct mock_load_mark *marks;	/* owned */
+	u32 count;
+};
+
+struct mock_engine;
+struct mock_sink;
+
+void mock_load__init(struct mock_engine *engine);
+void mock_load__destroy(struct mock_engine *engine);
+void mock_load__run(const struct mock_load *load, u64 iova, u64 length,
+		    const struct mock_sink *sink);
+
 /* mock_engine: the ranges that are tracked, and logging on and off */
 
 enum mock_pattern {
@@ -218,6 +240,7 @@ struct mock_engine {
 	struct mock_truth truth;
 	struct mock_script script;
 	struct mock_log log;
+	struct mock_load load;
 
 	struct list_head shared;	/* both under mock_share's lock */
 	unsigned int users;

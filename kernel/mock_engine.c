@@ -33,6 +33,7 @@ void mock_engine__init(struct mock_engine *engine, struct device *dev)
 	mock_truth__init(&engine->truth);
 	mock_script__init(&engine->script);
 	mock_log__init(&engine->log, dev_name(dev));
+	mock_load__init(engine);
 	INIT_DELAYED_WORK(&engine->rate_work, mock_pattern__rate_work);
 	mock_share__add(engine);
 }
@@ -44,6 +45,7 @@ void mock_engine__destroy(struct mock_engine *engine)
 	mock_engine__stop(engine);
 	cancel_delayed_work_sync(&engine->rate_work);
 	mock_log__destroy(&engine->log);
+	mock_load__destroy(engine);
 	mock_script__destroy(&engine->script);
 	mutex_destroy(&engine->step_lock);
 }

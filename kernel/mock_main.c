@@ -24,6 +24,7 @@
  *   mock_truth      the account
  *   mock_script     marks that user space dictates, however wrong
  *   mock_log        the marks that were set, in order
+ *   mock_load       marks in a loop, to tell what one costs
  *   mock_sysfs      .../iovab-mock.0/engine/, what each file takes and says
  *   mock_share      engines for other modules: iovab_mock_ref.ko reads them, too
  *

@@ -322,6 +322,7 @@ int mock_marks__report_to(struct mock_engine *engine, u64 iova, u64 length,
 	call.down = call.settings.order == MOCK_DESCENDING;
 	mock_log__add(&engine->log, MOCK_LOG_CALL, iova, length);
 	mock_script__run(&engine->script, iova, iova + length - 1, set_bits, &call);
+	mock_load__run(&engine->load, iova, length, sink);
 	err = read_and_clear(&call);
 	call.counts.calls = 1;
 	if (!sink->keep)

@@ -59,6 +59,12 @@ def qemu_client(repo, _kernel):
 	return {"IOVAB_QEMU": found.stdout.strip()}
 
 
+def cost_programs(repo, _kernel):
+	"""The program that everything is held against."""
+	built = subprocess.run(["make", "-s", "--no-print-directory", "cost-programs"], cwd=repo)
+	return "the empty program cannot be built" if built.returncode else {}
+
+
 def upstream_selftest(repo, kernel):
 	"""Upstream's test of iommufd, compiled from this kernel's source."""
 	found = subprocess.run(["tools/lab/upstream-selftest", kernel], cwd=repo, text=True,
@@ -84,6 +90,8 @@ PARTS = (
 	Part("hang", cpus=3, lazy_only=True),
 	Part("preempt", cmdline="preempt=full"),
 	Part("reattach"),
+	# one CPU whose clock counts instructions
+	Part("cost", cpus=1, qemu_args="-icount shift=0,sleep=off", kernels=("stock",), needs=cost_programs),
 	Part("upstream", kernels=("newest",), needs=upstream_selftest),
 	Part("refusal", refusal=True),
 	# not a kernel of make test: make test-kasan

@@ -10,6 +10,7 @@
 -include tests/docs.mk
 -include tests/exporter.mk
 -include tests/record.mk
+-include tests/cost.mk
 
 # What the suites that need no lab are made of, so that these can be run side by side
 .PHONY: tests-built

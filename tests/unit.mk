@@ -36,9 +36,18 @@ $(unit_tests:%=$(UNIT_BUILD)/%): $(UNIT_BUILD)/%: $(UNIT_BUILD)/%.o $(unit_objec
 	$(say) LINK $@
 	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka -ljansson -lsqlite3 -lzstd -lm -o $@
 
+# What the BPF programs count, compiled for this machine by their own compiler
+bpf_tests := $(patsubst tests/bpf/%.c,$(UNIT_BUILD)/%,$(wildcard tests/bpf/test_*.c))
+
+$(bpf_tests): $(UNIT_BUILD)/%: tests/bpf/%.c tests/bpf/host.h $(wildcard bpf/*.h include/*.h)
+	$(say) CLANG $@
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE $(UNIT_CFLAGS) -Wall -Wno-unknown-attributes -Wno-unused \
+		-iquote tests/bpf -Ibpf -Iinclude $< -lcmocka -o $@
+
 .PHONY: test-unit bench-model
-suites_need += $(unit_tests:%=$(UNIT_BUILD)/%) $(UNIT_BUILD)/bench_model
-test-unit: $(unit_tests:%=$(UNIT_BUILD)/%) $(UNIT_BUILD)/bench_model
+suites_need += $(unit_tests:%=$(UNIT_BUILD)/%) $(bpf_tests) $(UNIT_BUILD)/bench_model
+test-unit: $(unit_tests:%=$(UNIT_BUILD)/%) $(bpf_tests) $(UNIT_BUILD)/bench_model
 	$(Q)UPDATE_GOLDEN=$(UPDATE_GOLDEN) tests/unit/run $^
 
 $(UNIT_BUILD)/bench_model: tests/unit/bench_model.c $(unit_user:%=user/%.c)

@@ -82,36 +82,37 @@ void cost__free(struct cost *c)
  * change meanwhile; what they were settled to must be the same before and after.
  * 0 if that cannot be had: the next sample will.
  */
-static __u64 marks_under_way(const volatile struct iovab_slot *slot)
+static __u64 marks_under_way(const volatile struct iovab_series *s)
 {
-	int i;
+	size_t i, j;
 
-	for (i = 0; i < READS; i++) {
-		__u64 settled = slot->set_calls, anchor = slot->anchor, length = slot->mark_length;
-		__u64 singles = slot->singles, next = slot->next, marks = settled;
+	for (i = 0; i < READS && s->obj; i++) {
+		__u64 settled = s->set_calls, room = s->room, marks;
 
-		if (next != IOVAB_NO_SERIES && length && next >= anchor)
-			marks += singles + (next - anchor) / length;
-		if (slot->set_calls == settled && slot->anchor == anchor &&
-		    slot->mark_length == length)
+		marks = settled + s->lone + s->descents + s->adjoined + (room != 0);
+		for (j = 0; j < IOVAB_TALLY_EXACT; j++)
+			marks += s->tally[j];
+		for (j = 0; j < IOVAB_RUN_BUCKETS; j++)
+			marks += s->tally_long[j];
+		if (s->obj && s->set_calls == settled && s->room == room)
 			return marks;
 	}
 	return 0;
 }
 
-static void count_slots(struct cost *c, const volatile struct iovab_slot *s, size_t n,
-			struct counted *now)
+static void count_slots(struct cost *c, const volatile struct iovab_slot *slots,
+			const volatile struct iovab_series *series, size_t n, struct counted *now)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		__u64 start = s[i].start_ns;
+		__u64 start = slots[i].start_ns;
 
-		if (!s[i].key || !start)
+		if (!slots[i].key || !start)
 			continue;
 		if (!c->oldest_start_ns || start < c->oldest_start_ns)
 			c->oldest_start_ns = start;
-		now->marks += marks_under_way(&s[i]);
+		now->marks += marks_under_way(&series[i]);
 	}
 }
 
@@ -122,9 +123,9 @@ static void count_under_way(struct cost *c, const struct iovab_bpf *bpf, struct 
 
 	c->oldest_start_ns = 0;
 	if (bpf->bss->reports_in_flight)
-		count_slots(c, bpf->bss->slots, IOVAB_MAX_REPORTS, now);
+		count_slots(c, bpf->bss->slots, bpf->bss->series.of, IOVAB_MAX_REPORTS, now);
 	slots = reference__slots(session__reference(c->session), &n);
-	count_slots(c, slots, n, now);
+	count_slots(c, slots, reference__series(session__reference(c->session)), n, now);
 }
 
 /* False: the kernel does not tell. */

@@ -151,6 +151,11 @@ const volatile struct iovab_slot *reference__slots(const struct reference *r, si
 	return r->bpf->bss->slots;
 }
 
+const volatile struct iovab_series *reference__series(const struct reference *r)
+{
+	return r ? r->bpf->bss->series.of : NULL;
+}
+
 void reference__add_losses(const struct reference *r, struct iovab_losses *sum)
 {
 	const __u64 *losses = r ? (const __u64 *)&r->bpf->bss->losses : NULL;

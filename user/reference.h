@@ -32,6 +32,8 @@ int reference__use_tier(struct reference *r, __u64 tier_word);
 
 /* The slots of reports in flight; *@n of them, 0 if there is no report. */
 const volatile struct iovab_slot *reference__slots(const struct reference *r, size_t *n);
+/* What their marks come to, by slot. NULL without a reference. */
+const volatile struct iovab_series *reference__series(const struct reference *r);
 
 /* Adds what they lost, and what the kernel knows of them. */
 void reference__add_losses(const struct reference *r, struct iovab_losses *sum);

@@ -32,6 +32,7 @@ PARTS = {
 		 ("place", "test_places", None)),
 	"preempt": (("preempt", "test_preempt", 2),),
 	"reattach": (("reattach", "test_reattach", 2),),
+	"cost": (("cost", "test_cost", 1),),
 	"upstream": (("upstream", "test_upstream", None),),
 	"refusal": (("refusal", "test_refusal", None), ("rows", "test_refrows", None)),
 	"qemu": (("qemu", "test_qemu", None),),
