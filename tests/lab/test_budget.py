@@ -74,10 +74,10 @@ class Watch:
 		return self.top.last()[key]
 
 	def wait_more(self, key, reports=3):
-		"""So many more reports of a row."""
-		have = self.row(key)["total"]["reports"]
-		harness.wait_until(lambda: self.row(key)["total"]["reports"] >= have + reports,
-				   "more reports")
+		"""So many more reports of a row, which may be there only later."""
+		seen = lambda: self.top.last().get(key, {"total": {"reports": 0}})["total"]["reports"]
+		have = seen()
+		harness.wait_until(lambda: seen() >= have + reports, "more reports")
 
 
 def check_exact(case, what, row, tier, result, gone):
