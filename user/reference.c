@@ -41,6 +41,12 @@ static int share_maps(struct ref_bpf *ref, struct iovab_bpf *bpf)
 	return err;
 }
 
+/* The one on set: another one records marks, too. */
+static struct bpf_program *set_program(const struct ref_bpf *ref)
+{
+	return ref->rodata->want_marks ? ref->progs.set_entry_recorded : ref->progs.set_entry;
+}
+
 static int load(struct ref_bpf *ref, struct iovab_bpf *bpf)
 {
 	int err;
@@ -57,8 +63,7 @@ static int load(struct ref_bpf *ref, struct iovab_bpf *bpf)
 	if (ref->rodata->tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(ref->maps.what_ifs, 1);
 	else
-		bpf_program__set_autoload(ref->rodata->want_marks ? ref->progs.set_entry_recorded :
-								    ref->progs.set_entry, true);
+		bpf_program__set_autoload(set_program(ref), true);
 	if (!ref->rodata->want_marks)
 		bpf_map__set_max_entries(ref->maps.run_buffers, 1);
 	err = share_maps(ref, bpf);
@@ -67,7 +72,7 @@ static int load(struct ref_bpf *ref, struct iovab_bpf *bpf)
 
 static int attach_set(struct reference *r)
 {
-	r->set_link = bpf_program__attach(r->bpf->progs.set_entry);
+	r->set_link = bpf_program__attach(set_program(r->bpf));
 	return r->set_link ? 0 : -errno;
 }
 
@@ -79,7 +84,7 @@ static int attach(struct reference *r)
 	while ((prog = bpf_object__prev_program(r->bpf->obj, prog))) {
 		if (bpf_program__fd(prog) < 0)
 			continue;
-		if (prog == r->bpf->progs.set_entry) {
+		if (prog == set_program(r->bpf)) {
 			if (attach_set(r))
 				return -errno;
 			continue;
