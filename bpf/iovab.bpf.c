@@ -76,7 +76,7 @@ static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, lon
 	if (npages > 0) {
 		window_start(n, r, addr, npages, now);
 		if (follows_marks(r))
-			mark_pinned(n, series_at(n), r);
+			mark_pinned(n, r);
 	} else {
 		r->pin_failures++;
 		if (lazy && follows_marks(r))
@@ -205,8 +205,6 @@ static __always_inline int set_rest(__u64 key, __u64 iova, __u64 length)
 {
 	int n = slot_find(key);
 	struct iovab_series *s;
-	struct what_if *w;
-	struct report *r;
 
 	if (n < 0) {
 		count(&losses.marks_unowned);
@@ -214,12 +212,8 @@ static __always_inline int set_rest(__u64 key, __u64 iova, __u64 length)
 	}
 	s = series_at(n);
 	/* a report that began at a lower tier has none */
-	if (!s->obj || mark_in_series(s, iova, length, false))
-		return 0;
-	r = report_at(n);
-	w = what_if_at(n);
-	if (r && w)
-		mark_apart(n, s, r, w, iova, length);
+	if (s->obj && !mark_in_series(s, iova, length, false))
+		mark_apart(n, iova, length);
 	return 0;
 }
 

@@ -65,12 +65,17 @@ __noinline int series_bound(__u32 n)
  * The series that goes on ends: what it adds up to goes to the report, but for what the
  * tally has. Its last run may still go on; the pages of it are left in run_pages.
  */
-static __always_inline void series_settle(struct iovab_series *s, struct report *r, struct what_if *w)
+__noinline int series_settle(__u32 n)
 {
-	__u64 pages = s->mark_length >> r->page_shift, lone = s->lone + s->descents;
+	struct iovab_series *s = series_at(n);
+	struct report *r = report_at(n);
+	struct what_if *w = what_if_at(n);
+	__u64 pages, lone;
 
-	if (!s->room)
-		return;
+	if (!s->room || !r || !w)
+		return 0;
+	pages = s->mark_length >> (r->page_shift & 63);
+	lone = s->lone + s->descents;
 	if (s->starts) {
 		s->prev_start = s->next - s->mark_length;
 		if (s->end_mask != RUN_GOES_ON)
@@ -92,6 +97,7 @@ static __always_inline void series_settle(struct iovab_series *s, struct report 
 	r->prev_last = s->next - 1;
 	s->room = s->starts = 0;
 	s->lowest = NO_DESCENT;
+	return 0;
 }
 
 /*
@@ -296,12 +302,16 @@ __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 }
 
 /* A mark that is not of the series that goes on. */
-static __always_inline void mark_apart(__u32 n, struct iovab_series *s, struct report *r,
-				       struct what_if *w, __u64 start, __u64 length)
+__noinline int mark_apart(__u32 n, __u64 start, __u64 length)
 {
+	struct iovab_series *s = series_at(n);
+	struct report *r = report_at(n);
+	struct what_if *w = what_if_at(n);
 	__u64 last = start + length - 1;
 
-	series_settle(s, r, w);
+	if (!r || !w)
+		return 0;
+	series_settle(n);
 	if (last < start)
 		last = ~0ULL;		/* runs off the address space */
 	if (!length) {
@@ -309,7 +319,7 @@ static __always_inline void mark_apart(__u32 n, struct iovab_series *s, struct r
 		r->empty_marks++;
 		r->wild_marks += !REFERENCE;
 		r->mark_empty = 1;
-		return;
+		return 0;
 	}
 	r->mark_empty = 0;
 	mark_order(s, r, start, last);
@@ -323,7 +333,7 @@ static __always_inline void mark_apart(__u32 n, struct iovab_series *s, struct r
 
 		if (offset < s->room && length <= s->room - offset) {
 			series_begin(s, r, start, length);
-			return;
+			return 0;
 		}
 		s->room = 0;
 		s->lowest = NO_DESCENT;
@@ -332,6 +342,7 @@ static __always_inline void mark_apart(__u32 n, struct iovab_series *s, struct r
 	s->set_calls++;
 	r->prev_start = start;
 	r->prev_last = last;
+	return 0;
 }
 
 /*
@@ -375,25 +386,23 @@ static __always_inline void mark_pin_failed(const struct iovab_series *s, struct
  * A window was pinned. A lazy kernel did that inside set: what of the mark lies
  * past the range will be written. An eager one moved on, and marks have room elsewhere.
  */
-static __always_inline void mark_pinned(__u32 n, struct iovab_series *s, struct report *r)
+static __always_inline void mark_pinned(__u32 n, struct report *r)
 {
-	struct what_if *w = what_if_at(n);
 	__u64 first, last;
 
-	if (lazy) {
-		if (mark_current(s, r, &first, &last))
-			mark_stray(r, first, last);
-	} else if (w) {
-		series_settle(s, r, w);
-	}
+	if (!lazy)
+		series_settle(n);
+	else if (mark_current(series_at(n), r, &first, &last))
+		mark_stray(r, first, last);
 }
 
 /* The report's last marks; leaves nothing uncounted. */
-static __always_inline void mark_finish(struct iovab_series *s, struct report *r, struct what_if *w)
+static __always_inline void mark_finish(__u32 n, struct report *r)
 {
+	struct iovab_series *s = series_at(n);
 	__u32 i;
 
-	series_settle(s, r, w);
+	series_settle(n);
 	run_end(r);
 	s->set_calls += s->adjoined;
 	r->marked_pages += s->long_pages;

@@ -279,15 +279,14 @@ static __always_inline void handle_name(int n, const char *device)
 static __always_inline void handle_error(int n, int error, __u64 first, __u64 last)
 {
 	struct report *r = report_at(n);
-	struct what_if *w = what_if_at(n);
 
 	if (!r)
 		return;
 	r->failed = -error;
-	if (!w || !follows_marks(r))
+	if (!follows_marks(r))
 		return;
 	/* what follows is no series: it is lost */
-	series_settle(series_at(n), r, w);
+	series_settle(n);
 	if (first > last)
 		return;
 	first = (first - r->iova) >> r->page_shift;
@@ -311,12 +310,11 @@ static __always_inline void handle_free(int n, __u64 now)
 }
 
 /* A mark in a report that has failed: what of it is in the range is lost. */
-static __always_inline void mark_refused(__u32 n, struct iovab_series *s, struct report *r,
-					 struct what_if *w, __u64 iova, __u64 length)
+static __always_inline void mark_refused(__u32 n, struct report *r, __u64 iova, __u64 length)
 {
 	__u64 marked = r->marked_pages;
 
-	mark_apart(n, s, r, w, iova, length);
+	mark_apart(n, iova, length);
 	if (r->marked_pages == marked)
 		return;
 	mark_lost(r, IOVAB_LOST_PIN, iova < r->iova ? 0 : (iova - r->iova) >> r->page_shift,
@@ -327,7 +325,6 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 {
 	int n = slot_find(key);
 	struct iovab_series *s;
-	struct what_if *w;
 	struct report *r;
 
 	if (n < 0) {
@@ -336,14 +333,13 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 	}
 	s = series_at(n);
 	r = report_at(n);
-	w = what_if_at(n);
 	/* a report that began at a lower tier has no series */
-	if (!r || !w || !s->obj)
+	if (!r || !s->obj)
 		return 0;
 	if (r->failed)
-		mark_refused(n, s, r, w, iova, length);
+		mark_refused(n, r, iova, length);
 	else if (!mark_in_series(s, iova, length, false))
-		mark_apart(n, s, r, w, iova, length);
+		mark_apart(n, iova, length);
 	return 0;
 }
 

@@ -367,7 +367,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	/* from here on its marks are not those of a report under way (user/cost.c) */
 	series_forget(n);
 	if (w) {
-		mark_finish(series_at(n), r, w);
+		mark_finish(n, r);
 		if (want_marks)
 			runs_end(n);
 		what_if_eager(r, w);

@@ -51,20 +51,26 @@ struct {
 } scratch SEC(".maps");
 
 struct scan {
-	struct report *r;
-	struct chunk *chunk;	/* the one that is being counted */
 	__u64 addr;		/* user address of the first bit */
 	__u64 bits;		/* how many to look at */
 	__u64 set;		/* how many of them were set: the result */
-	__u64 column[5];	/* and these: a bit counts as 1, 2, 4, 8, 16 */
 	__u64 direct, map;	/* where the kernel maps all memory, and its struct pages; 0: unknown */
 	__u32 chunk_shift;	/* log2 of the chunk's bytes */
 	__u32 cell_shift;	/* log2 of a cell's bits */
+	__u32 n;		/* whose bitmap: the report's number */
 	__u32 user;		/* enum scan_user */
 	bool at_end;		/* cells are added to, else subtracted from */
 	bool pinned;		/* the window's pages are */
 	bool dense;		/* the chunk before had a bit for every second word, or more */
 	bool failed;
+};
+
+/* A chunk while it is counted. */
+struct count {
+	const struct chunk *chunk;
+	__u64 set;		/* bits that were set: the result */
+	__u64 column[5];	/* and these: a bit counts as 1, 2, 4, 8, 16 */
+	bool dense;		/* as above */
 };
 
 static __always_inline __u64 popcount64(__u64 v)
@@ -116,20 +122,19 @@ static __always_inline __u64 add8(__u64 column[3], const __u64 *w)
 	return eight;
 }
 
-/* The columns' bits go to the result. */
-static __always_inline void columns_settle(struct scan *s)
+/* The columns' bits go to the result, once. */
+static __always_inline void columns_settle(struct count *s)
 {
 	s->set += popcount64(s->column[0]) + 2 * popcount64(s->column[1]) +
 		  4 * popcount64(s->column[2]) + 8 * popcount64(s->column[3]) +
 		  16 * popcount64(s->column[4]);
-	__builtin_memset(s->column, 0, sizeof(s->column));
 }
 
 /*
  * One group of the chunk. A callback, because the verifier follows a loop by
  * going round it, and of this one, which has a branch, 6.12's has enough.
  */
-static long scan_group(__u32 g, struct scan *s)
+static long scan_group(__u32 g, struct count *s)
 {
 	__u64 column[3], eights = s->column[3], sixteens = s->column[4], set = 0;
 	__u64 eight_a, eight_b, sixteen_a, sixteen_b, carry;
@@ -165,7 +170,7 @@ static long scan_group(__u32 g, struct scan *s)
 }
 
 /* The same of a chunk that is smaller than a group. */
-static long scan_small_group(__u32 g, struct scan *s)
+static long scan_small_group(__u32 g, struct count *s)
 {
 	const __u64 *w;
 
@@ -207,12 +212,12 @@ static __always_inline void map_find(struct scan *s)
 }
 
 /* Reads @bytes of pinned page @index of the window's, from @offset on. */
-static __always_inline long read_page(const struct scan *s, void *to, __u64 bytes, __u64 index,
-				      __u64 offset)
+static __always_inline long read_page(const struct scan *s, const struct report *r, void *to,
+				      __u64 bytes, __u64 index, __u64 offset)
 {
 	__u64 page = 0, addr;
 
-	if (bpf_probe_read_kernel(&page, sizeof(page), (void *)(s->r->page_array + index * 8)))
+	if (bpf_probe_read_kernel(&page, sizeof(page), (void *)(r->page_array + index * 8)))
 		return -1;
 	if (REFERENCE) {
 		addr = page;
@@ -227,11 +232,11 @@ static __always_inline long read_page(const struct scan *s, void *to, __u64 byte
 }
 
 /* Reads from the pages that are pinned; a chunk lies in one of them or in two. */
-static __always_inline long read_pinned(const struct scan *s, struct chunk *c, __u32 bytes,
-					__u64 addr)
+static __always_inline long read_pinned(const struct scan *s, const struct report *r,
+					struct chunk *c, __u32 bytes, __u64 addr)
 {
 	__u64 page_mask = (1ULL << cpu_page_shift) - 1, offset = addr & page_mask;
-	__u64 index = (addr - (s->r->window_addr & ~page_mask)) >> cpu_page_shift;
+	__u64 index = (addr - (r->window_addr & ~page_mask)) >> cpu_page_shift;
 	__u64 left = page_mask + 1 - offset;
 	__u64 part = left < bytes ? left : bytes, rest = bytes - part;
 
@@ -240,17 +245,17 @@ static __always_inline long read_pinned(const struct scan *s, struct chunk *c, _
 	asm volatile("" : "+r"(rest));
 	if (part > CHUNK_BYTES || rest > CHUNK_BYTES)
 		return -1;
-	if (read_page(s, c->word, part, index, offset))
+	if (read_page(s, r, c->word, part, index, offset))
 		return -1;
-	return rest ? read_page(s, (void *)c->word + part, rest, index + 1, 0) : 0;
+	return rest ? read_page(s, r, (void *)c->word + part, rest, index + 1, 0) : 0;
 }
 
-static __always_inline long read_chunk(const struct scan *s, struct chunk *c, __u32 bytes,
-				       __u64 addr)
+static __always_inline long read_chunk(const struct scan *s, const struct report *r,
+				       struct chunk *c, __u32 bytes, __u64 addr)
 {
 	if (REFERENCE)		/* whoever unpins need not be in the owner's memory */
-		return read_pinned(s, c, bytes, addr);
-	if (s->pinned && !read_pinned(s, c, bytes, addr))
+		return read_pinned(s, r, c, bytes, addr);
+	if (s->pinned && !read_pinned(s, r, c, bytes, addr))
 		return 0;
 	return bpf_probe_read_user(c, bytes, (void *)addr);
 }
@@ -271,16 +276,30 @@ static __always_inline __u32 groups_of(__u32 bytes, __u32 words)
 	return (bytes + 8 * words - 1) / (8 * words);
 }
 
-static long scan_chunk(__u32 index, struct scan *s)
+/*
+ * Counts chunk @index of the scan. 1: there is no more to do. A global function: from 6.12
+ * on the verifier goes round loops until nothing new comes of it, and of this one inside
+ * the other it had hardly enough.
+ */
+__noinline int scan_chunk(struct scan *s, __u32 index)
 {
-	__u64 first = (__u64)index << (s->chunk_shift + 3), before = s->set;
-	bool small = s->chunk_shift < 9;	/* log2 of a group's bytes */
-	__u32 user = s->user, bits, bytes, cell;
-	struct chunk *c = bpf_map_lookup_elem(&scratch, &user);
+	struct count count = {};
+	bool small;
+	__u32 user, bits, bytes, cell;
+	struct report *r;
+	struct chunk *c;
+	__u64 first;
 
-	if (!c || first >= s->bits)
+	if (!s)
 		return 1;
-	bits = 8U << s->chunk_shift;
+	user = s->user;
+	r = report_at(s->n);
+	c = bpf_map_lookup_elem(&scratch, &user);
+	first = (__u64)index << ((s->chunk_shift + 3) & 63);
+	if (!r || !c || first >= s->bits)
+		return 1;
+	small = s->chunk_shift < 9;	/* log2 of a group's bytes */
+	bits = 8U << (s->chunk_shift & 31);
 	if (s->bits - first < bits) {
 		bits = s->bits - first;
 		chunk_prepare(c, bits / 8, small);
@@ -288,27 +307,34 @@ static long scan_chunk(__u32 index, struct scan *s)
 	bytes = (bits + 7) / 8;
 	if (bytes > CHUNK_BYTES)
 		return 1;
-	if (read_chunk(s, c, bytes, s->addr + first / 8)) {
+	if (read_chunk(s, r, c, bytes, s->addr + first / 8)) {
 		s->failed = true;
 		return 1;
 	}
 	if (bits % 64)
 		mask_tail(c, bits);
 
-	s->chunk = c;
+	count.chunk = c;
+	count.dense = s->dense;
 	if (small)
-		bpf_loop(groups_of(bytes, SMALL_WORDS), scan_small_group, s, 0);
+		bpf_loop(groups_of(bytes, SMALL_WORDS), scan_small_group, &count, 0);
 	else if (bytes == CHUNK_BYTES && !s->dense && is_clear(c))
 		return 0;
 	else
-		bpf_loop(groups_of(bytes, GROUP_WORDS), scan_group, s, 0);
-	columns_settle(s);
-	s->dense = s->set - before >= CHUNK_WORDS / 2;
+		bpf_loop(groups_of(bytes, GROUP_WORDS), scan_group, &count, 0);
+	columns_settle(&count);
+	s->dense = count.set >= CHUNK_WORDS / 2;
+	s->set += count.set;
 
-	cell = first >> s->cell_shift;
+	cell = first >> (s->cell_shift & 63);
 	if (cell < IOVAB_CELLS)
-		s->r->cells[cell] += s->at_end ? s->set - before : before - s->set;
+		r->cells[cell] += s->at_end ? count.set : -count.set;
 	return 0;
+}
+
+static long scan_next(__u32 index, struct scan *s)
+{
+	return scan_chunk(s, index) ? 1 : 0;	/* the verifier allows nothing else */
 }
 
 /*
@@ -322,7 +348,7 @@ __noinline int scan_window(__u32 n, __u32 user, __u32 at_end)
 {
 	struct report *r = report_at(n);
 	struct scan s = {
-		.r = r,
+		.n = n,
 		.user = user,
 		.at_end = at_end,
 	};
@@ -339,7 +365,7 @@ __noinline int scan_window(__u32 n, __u32 user, __u32 at_end)
 	if (!REFERENCE && (lazy || user == SCAN_PIN_EXIT || user == SCAN_UNPIN))
 		map_find(&s);
 	s.pinned = s.direct && s.map;
-	bpf_loop(((s.bits - 1) >> (s.chunk_shift + 3)) + 1, scan_chunk, &s, 0);
+	bpf_loop(((s.bits - 1) >> (s.chunk_shift + 3)) + 1, scan_next, &s, 0);
 	r->scan_set = s.set;
 	return s.failed ? -1 : 0;
 }

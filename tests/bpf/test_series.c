@@ -174,14 +174,14 @@ static void mark(__u64 start, __u64 length)
 
 	if (mark_in_series(s, start, length, true) || mark_in_series(s, start, length, false))
 		return;
-	mark_apart(0, s, &the_report, &the_what_if, start, length);
+	mark_apart(0, start, length);
 }
 
 static void pin(__u64 first_page, __u64 pages)
 {
 	the_report.window_page = first_page;
 	the_report.window_pages = pages;
-	mark_pinned(0, series_at(0), &the_report);
+	mark_pinned(0, &the_report);
 }
 
 static void report_prepare(void)
@@ -244,7 +244,7 @@ static void play(struct model *m, __u32 marks)
 		model_mark(m, r->iova + page * size, length);
 		before_pages = mark_pages;
 	}
-	mark_finish(series_at(0), &the_report, &the_what_if);
+	mark_finish(0, &the_report);
 	model_run_end(m);
 }
 

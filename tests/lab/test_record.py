@@ -287,7 +287,10 @@ def check_policies(case, path, rows):
 			case.equal(f"{policy}: reports", seen["reports"], total["what_if"]["reports"])
 			case.equal(f"{policy}: incomplete", seen["reports_incomplete"], 0)
 			case.equal(f"{policy}: marks", seen["marks"], total["set_calls"])
-			case.equal(f"{policy}: pinned", seen["pinned"], total["what_if"][policy])
+			worked_out = total["what_if"][policy]
+			# live, repins are unknown beyond so many windows
+			case.equal(f"{policy}: pinned", {key: value for key, value in seen["pinned"].items()
+							 if key in worked_out}, worked_out)
 			if policy == ("lazy" if rule.lazy() else "eager"):
 				case.equal(f"{policy}: pinned, as the kernel", seen["pinned"], seen["observed"])
 
