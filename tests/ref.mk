@@ -50,10 +50,17 @@ $(REF_BUILD)/fuzz: tests/ref/fuzz.c tests/ref/shim.c $(ref_deps)
 		-fno-sanitize-recover=all $(filter %.c,$^) -o $@
 
 .PHONY: test-reference
-ref_tests := $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k $(REF_BUILD)/fuzz
+# For a machine of the other byte order, if there is a compiler for it
+BIG_ENDIAN_CC ?= s390x-linux-gnu-gcc
+$(REF_BUILD)/replay_big_endian: tests/ref/replay_seeds.c tests/ref/fuzz.c tests/ref/shim.c $(ref_deps)
+	$(say) CC $@
+	$(Q)$(BIG_ENDIAN_CC) $(REF_CFLAGS) $(REF_SMALL) -O2 -static $(filter %.c,$^) -o $@ 2> $@.log || rm -f $@
+
+ref_tests := $(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k $(REF_BUILD)/fuzz $(REF_BUILD)/replay_big_endian
 suites_need += $(ref_tests)
 test-reference: $(ref_tests)
-	$(Q)FUZZ=$(REF_BUILD)/fuzz tests/unit/run $(filter-out %/fuzz,$^) tests/ref/fuzz_short
+	$(Q)FUZZ=$(REF_BUILD)/fuzz REPLAY=$(REF_BUILD)/replay_big_endian tests/unit/run \
+		$(REF_BUILD)/test_ref $(REF_BUILD)/test_ref_64k tests/ref/fuzz_short tests/ref/big_endian
 
 # --- benchmarks ---
 
