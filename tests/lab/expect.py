@@ -5,6 +5,8 @@ From the device's own account (truth), the bits that the client counted, and
 the kernel's rule for windows.
 """
 
+import re
+
 import harness
 import rule
 
@@ -36,6 +38,16 @@ LINE_KEYS = ("schema", "time", "elapsed_s", "interval_s", "tier", "client", "dev
 	     "range", "page_size", "total", "interval", "phase", "pages_pinned_now",
 	     "reports_in_flight", "oldest_report_s", "stale", "convergence", "events_lost", "losses",
 	     "cost", "budget")
+
+
+# So many windows of a report are remembered, to tell repins by: see iovabtop(8).
+WHAT_IF_STARTS = 1536
+
+
+def may_be_unknown(name, total):
+	"""Repins that another policy would have had, where it would have had too many windows."""
+	found = re.fullmatch(r"what_if\.(\w+)\.repins", name)
+	return bool(found) and total["what_if"][found[1]]["windows"] > WHAT_IF_STARTS
 
 
 def includes(tier, other):
@@ -153,7 +165,8 @@ class Expected:
 		check_form(case, row)
 		for name, value in self.total.items():
 			case.equal(name, total.get(name), value)
-		case.check("unknown" not in total, f"unknown: {total.get('unknown')}")
+		unknown = [name for name in total.get("unknown", ()) if not may_be_unknown(name, total)]
+		case.check(not unknown, f"unknown: {unknown}")
 		if total.get("reports"):
 			case.equal("report_ns.count", total["report_ns"]["count"], total["reports"])
 			case.equal("pin_ns.count", total.get("pin_ns", {}).get("count", 0),

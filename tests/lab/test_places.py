@@ -82,7 +82,7 @@ def one_capability_missing(case):
 def just_the_capabilities_that_it_names(case):
 	"""These three are enough."""
 	top = harness.Top(case, "sets", preexec=keep_caps(CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN))
-	result = harness.migrate(case, 0, "--length", "1M", "--step", 5, "--rounds", 1,
+	result = harness.migrate(case, 0, "--length", "1M", "--tracked", 4096, "--step", 5, "--rounds", 1,
 				 "--pattern", "sequential")
 	row = top.finish()[result["device"], result["pid"]]
 	case.equal("dirty_bytes", row["total"]["dirty_bytes"], 5 * 4096)
@@ -96,7 +96,7 @@ def addresses_hidden(case):
 	harness.write(file, 1)
 	try:
 		top = harness.Top(case, "sets", preexec=keep_caps(CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN))
-		result = harness.migrate(case, 0, "--length", "1M", "--step", 5, "--rounds", 1,
+		result = harness.migrate(case, 0, "--length", "1M", "--tracked", 4096, "--step", 5, "--rounds", 1,
 					 "--pattern", "sequential")
 		row = top.finish()[result["device"], result["pid"]]
 	finally:
