@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -361,6 +362,8 @@ static int load_and_attach(struct session *s, struct iovab_error *e)
 	if (!err)
 		attach_clients(s);
 	targets__close();
+	/* the kernel's type information was several MiB of heap, which would stay */
+	malloc_trim(0);
 	return err ? err : attach_hooks(s, e);
 }
 

@@ -424,11 +424,12 @@ def pins_balance():
 
 
 def bpftool(*args):
-	"""Tried again when what it lists goes while it lists it, which it takes for an error."""
-	for _ in range(5):
+	"""Tried again when what it lists comes or goes while it does, which it takes for an error."""
+	for _ in range(20):
 		done = subprocess.run(["bpftool", "-j", *args], capture_output=True)
 		if not done.returncode:
 			return json.loads(done.stdout or "[]")
+		time.sleep(0.2)
 	raise Unmet(f"bpftool {' '.join(args)}: {done.stderr.decode(errors='replace').strip()[-200:]}")
 
 

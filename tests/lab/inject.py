@@ -72,7 +72,10 @@ def system_call(tid, number, *arguments):
 def report_in_flight(pid, length):
 	"""The address of the bitmap of a report over @length bytes that a thread asks for now."""
 	for tid in os.listdir(f"/proc/{pid}/task"):
-		words = harness.read(f"/proc/{pid}/task/{tid}/syscall").split()
+		try:
+			words = harness.read(f"/proc/{pid}/task/{tid}/syscall").split()
+		except (FileNotFoundError, ProcessLookupError):
+			continue	# it has ended
 		if len(words) < 4 or words[0] != str(SYS_IOCTL) or int(words[2], 16) != DEVICE_FEATURE:
 			continue
 		with open(f"/proc/{pid}/mem", "rb") as memory:

@@ -364,7 +364,8 @@ def lost_by_the_kernel(case, iommufd):
 		top = harness.Top(case, "sets")
 		target, uri = vms.target()
 		source = vms.source
-		source.set_parameters(max_bandwidth=48 * MIB, downtime_limit=1)
+		# less than the engine writes: it goes on until the report was met
+		source.set_parameters(max_bandwidth=4 * MIB, downtime_limit=1)
 		source.migrate(uri)
 		harness.wait_until(lambda: source.migration().get("ram", {}).get("dirty-sync-count", 0) > 2,
 				   "three rounds")
