@@ -268,7 +268,9 @@ def ten_thousand_reports(case):
 				 "--pattern", "random")
 	harness.wait_until(lambda: (result["device"], result["pid"]) in top.last(), "its row")
 	grown = heap_kb(top.pid) - rss
-	case.check(grown <= 256, f"memory in use grew by {grown} KiB from {rss}")
+	# the room for the events of an interval follows the most that came in one, up to the
+	# ring's size; a leak of 128 bytes a report would be more
+	case.check(grown <= 1024, f"memory in use grew by {grown} KiB from {rss}")
 	entries = [m for m in harness.bpftool("map", "show") if m.get("name") == "sources"]
 	case.equal("maps named sources", len(entries), 1)
 	dump = harness.bpftool("map", "dump", "id", str(entries[0]["id"]))
