@@ -217,16 +217,6 @@ static __always_inline int set_rest(__u64 key, __u64 iova, __u64 length)
 	return 0;
 }
 
-/* The commonest mark is counted here. False: it is for set_rest(). */
-static __always_inline bool handle_set(__u64 obj, __u64 iova, __u64 length)
-{
-	typeof(series) *all = &series;
-
-	/* the address is long to write down: once will do */
-	asm volatile("" : "+r"(all));
-	return all->favourite == obj && mark_in_series(&all->of[0], iova, length, true);
-}
-
 static __always_inline void handle_free(__u64 key, __u64 now)
 {
 	int n = slot_find(key);

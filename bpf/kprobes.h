@@ -168,7 +168,7 @@ static __noinline int set_entry_rest_kprobe(struct pt_regs *ctx)
 SEC("?kprobe/iova_bitmap_set")
 int set_entry_kprobe(struct pt_regs *ctx)
 {
-	if (handle_set(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx)))
+	if (mark_in_passing(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx)))
 		return 0;
 	return set_entry_rest_kprobe(ctx);
 }
@@ -177,7 +177,7 @@ SEC("?kprobe/iova_bitmap_set")
 int set_entry_recorded_kprobe(struct pt_regs *ctx)
 {
 	runs_mark(key_of_number(PT_REGS_PARM1(ctx)), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx));
-	if (handle_set(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx)))
+	if (mark_in_passing(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx)))
 		return 0;
 	return set_entry_rest_kprobe(ctx);
 }

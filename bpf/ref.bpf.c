@@ -345,7 +345,7 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 
 static __always_inline int handle_set(__u64 key, __u64 iova, __u64 length)
 {
-	if (series.favourite == key && mark_in_series(&series.of[0], iova, length, true))
+	if (mark_in_passing(key, iova, length))
 		return 0;
 	return set_rest(key, iova, length);
 }

@@ -234,4 +234,14 @@ static __always_inline bool mark_in_series(struct iovab_series *s, __u64 start, 
 	return true;
 }
 
+/* Counts the commonest mark: one of the favourite's. False: it was not counted. */
+static __always_inline bool mark_in_passing(__u64 obj, __u64 start, __u64 length)
+{
+	typeof(series) *all = &series;
+
+	/* the address is long to write down: once will do */
+	asm volatile("" : "+r"(all));
+	return all->favourite == obj && mark_in_series(&all->of[0], start, length, true);
+}
+
 #endif /* IOVAB_BPF_SERIES_H */

@@ -124,7 +124,7 @@ static __noinline int set_entry_rest(__u64 *ctx)
 SEC("?fentry/iova_bitmap_set")
 int set_entry(__u64 *ctx)
 {
-	if (handle_set(ctx[0], ctx[1], ctx[2]))
+	if (mark_in_passing(ctx[0], ctx[1], ctx[2]))
 		return 0;
 	return set_entry_rest(ctx);
 }
@@ -134,7 +134,7 @@ SEC("?fentry/iova_bitmap_set")
 int set_entry_recorded(__u64 *ctx)
 {
 	runs_mark(key_of((void *)ctx[0]), ctx[1], ctx[2]);
-	if (handle_set(ctx[0], ctx[1], ctx[2]))
+	if (mark_in_passing(ctx[0], ctx[1], ctx[2]))
 		return 0;
 	return set_entry_rest(ctx);
 }

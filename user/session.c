@@ -72,17 +72,14 @@ static bool marks_wanted(const struct session *s)
 	return s->opts.want_marks && s->opts.tier >= IOVAB_TIER_SETS;
 }
 
-/* The program for one of the two ways. */
-static struct bpf_program *hook_program(const struct session *s, const struct hook *h, bool kprobe)
+/* Its program for the way that was chosen. */
+static struct bpf_program *hook_program(const struct session *s, const struct hook *h)
 {
+	bool kprobe = s->features.hooks[h->signal].method == FEATURES_KPROBE;
+
 	if (h->signal == FEATURES_SET && marks_wanted(s))
 		return kprobe ? s->bpf->progs.set_entry_recorded_kprobe : s->bpf->progs.set_entry_recorded;
 	return *(struct bpf_program **)((char *)s->bpf + (kprobe ? h->kprobe : h->trampoline));
-}
-
-static bool hook_by_kprobe(const struct session *s, const struct hook *h)
-{
-	return s->features.hooks[h->signal].method == FEATURES_KPROBE;
 }
 
 static __u64 tier_word(const struct session *s)
@@ -227,8 +224,7 @@ static int load(struct session *s, struct iovab_error *e)
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
 	for (i = 0; i < N_HOOKS; i++)
-		bpf_program__set_autoload(hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i])),
-					  hook_wanted(s, &hooks[i]));
+		bpf_program__set_autoload(hook_program(s, &hooks[i]), hook_wanted(s, &hooks[i]));
 	err = maps ? take_maps(s->bpf, maps) : 0;
 	if (!err)
 		err = iovab_bpf__load(s->bpf);
@@ -259,14 +255,9 @@ static void attach_clients(struct session *s)
 	clients__attach(s->clients, &s->features, s->bpf);
 }
 
-static struct bpf_program *attached_program(const struct session *s, size_t i)
-{
-	return hook_program(s, &hooks[i], hook_by_kprobe(s, &hooks[i]));
-}
-
 static int attach_hook(struct session *s, size_t i)
 {
-	s->links[i] = bpf_program__attach(attached_program(s, i));
+	s->links[i] = bpf_program__attach(hook_program(s, &hooks[i]));
 	return s->links[i] ? 0 : -errno;
 }
 
@@ -280,8 +271,8 @@ static int attach_hooks(struct session *s, struct iovab_error *e)
 		err = hook_wanted(s, &hooks[i]) ? attach_hook(s, i) : 0;
 		if (err) {
 			snprintf(what, sizeof(what), "attach %s to %s",
-				 bpf_program__name(attached_program(s, i)),
-				 bpf_program__section_name(attached_program(s, i)) + 1);
+				 bpf_program__name(hook_program(s, &hooks[i])),
+				 bpf_program__section_name(hook_program(s, &hooks[i])) + 1);
 			return fail(s, e, what, err);
 		}
 	}
@@ -322,7 +313,7 @@ static int raise_tier(struct session *s, enum iovab_tier tier)
 		if (err) {
 			snprintf(s->trouble, sizeof(s->trouble),
 				 "cannot return to tier %s: attaching %s again is refused (%s)",
-				 model__tier_name(tier), bpf_program__name(attached_program(s, i)),
+				 model__tier_name(tier), bpf_program__name(hook_program(s, &hooks[i])),
 				 strerror(-err));
 			return err;
 		}
