@@ -7,37 +7,47 @@ import harness
 
 TESTS, test, suite = harness.registry()
 
+FIRST = 8	# of the devices that get names
+
 
 def vfio_name(number):
 	return os.listdir(f"/sys/devices/platform/{harness.device_name(number)}/vfio-dev")[0]
 
 
-def named_run(case, *args):
-	"""A short migration that lives until its row was seen; (migrate's pid, row, top)."""
+@test
+def who_it_is(case):
 	top = harness.Top(case, "density", delay=0.2)
-	worker = harness.start_migrate(case, 5, "--length", "1M", "--forever", "--interval-ms", 20, *args)
+	worker = harness.start_migrate(case, 5, "--length", "1M", "--forever", "--interval-ms", 20,
+				       "-name", "guest=web-17,debug-threads=on")
 	key = harness.device_name(5), worker.pid
 	harness.wait_until(lambda: key in top.last(), "the row")
 	row = top.last()[key]
 	case.equal("migrate's status", worker.end(2), 0)
-	return worker.pid, row, top
-
-
-@test
-def who_it_is(case):
-	pid, row, top = named_run(case, "-name", "guest=web-17,debug-threads=on")
 	for name, value in {"schema": "iovab.device/1", "client": "vfio", "driver": "iovab-mock",
-			    "device": harness.device_name(5), "vfio": vfio_name(5), "pid": pid,
+			    "device": harness.device_name(5), "vfio": vfio_name(5), "pid": worker.pid,
 			    "comm": "migrate", "vm": "web-17", "implementation": "kernel"}.items():
 		case.equal(name, row.get(name), value)
 	case.check("stale" not in row, "stale while its owner lives")
-	key = harness.device_name(5), pid
 	harness.wait_until(lambda: top.last()[key].get("stale"), "the row is stale when its owner is gone")
 	case.equal("vm of a stale row", top.last()[key].get("vm"), "web-17")
 
 
+def rows_of_names(case, arguments):
+	"""The row of each of the devices from FIRST on, by device: one a list of arguments."""
+	top = harness.Top(case, "density", delay=0.2)
+	workers = [harness.start_migrate(case, number, "--length", "1M", "--forever", "--interval-ms", 50, *args)
+		   for number, args in enumerate(arguments, FIRST)]
+	keys = {(harness.device_name(number), worker.pid) for number, worker in enumerate(workers, FIRST)}
+	harness.wait_until(lambda: keys <= top.last().keys(), "the rows")
+	rows = {device: row for (device, pid), row in top.last().items() if (device, pid) in keys}
+	for worker in workers:
+		case.equal("migrate's status", worker.end(2), 0)
+	return rows
+
+
 @suite
 def names(results):
+	"""A device for each name, all watched by one iovabtop."""
 	cases = {
 		"VM without a name": ((), "comm", "migrate"),
 		"VM with commas": (("-name", "guest=a,,b,,c,process=x"), "vm", "a,b,c"),
@@ -51,11 +61,14 @@ def names(results):
 		"comm that is no UTF-8": (("--comm", "a\udcff\udcc3"), "comm", "a\ufffd\ufffd"),
 		"comm like a parenthesis": (("--comm", ") R 1 2 (x"), "comm", ") R 1 2 (x"),
 	}
-	for name, (args, key, expected) in cases.items():
-		if not results.wanted(f"identity {name}"):
-			continue
-		with results.case(f"identity {name}") as case:
-			pid, row, _ = named_run(case, *args)
+	cases = {f"identity {name}": case for name, case in cases.items() if results.wanted(f"identity {name}")}
+	rows = {}
+	if cases:
+		with results.case("identity all names at once") as case:
+			rows = rows_of_names(case, [args for args, _, _ in cases.values()])
+	for number, (name, (_, key, expected)) in enumerate(cases.items(), FIRST):
+		with results.case(name) as case:
+			row = rows.get(harness.device_name(number), {})
 			case.equal(key, row.get(key), expected)
 			if "without" in name:
 				case.check("vm" not in row, f"vm is there: {row.get('vm')!r}")
