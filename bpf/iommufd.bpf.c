@@ -82,8 +82,11 @@ static __always_inline __u32 node_shift(__u64 node)
 	return BPF_CORE_READ(n, shift) & 63;
 }
 
-/* The pointer at @index of the array that begins with @entry; 0: there is none. */
-static __always_inline __u64 xa_find(__u64 entry, __u64 index)
+/*
+ * The pointer at @index of the array that begins with @entry; 0: there is none. A global
+ * function, as below: the verifier looks at it once, not in each turn of every loop.
+ */
+__noinline __u64 xa_find(__u64 entry, __u64 index)
 {
 	__u32 i;
 
@@ -181,11 +184,16 @@ static __always_inline void take_device(struct walk *w, struct device *dev)
 
 /* --- the objects of a context --- */
 
-static long take_object(__u32 i, struct walk *w)
+/* Takes what is in slot @i of the node, if it is a device of the HWPT's. Returns 0. */
+__noinline int take_slot(struct walk *w, __u32 i)
 {
-	__u64 entry = node_slot(w->node, i);
-	struct iommufd_device *idev = (void *)entry;
+	struct iommufd_device *idev;
+	__u64 entry;
 
+	if (!w)
+		return 0;
+	entry = node_slot(w->node, i);
+	idev = (void *)entry;
 	if (is_node(entry))
 		w->unknown = true;	/* deeper than the two levels that we go */
 	if (!is_pointer(entry) ||
@@ -194,6 +202,12 @@ static long take_object(__u32 i, struct walk *w)
 		return 0;
 	if (is_attached(w, idev))
 		take_device(w, BPF_CORE_READ(idev, dev));
+	return 0;
+}
+
+static long take_object(__u32 i, struct walk *w)
+{
+	take_slot(w, i);
 	return 0;
 }
 

@@ -325,7 +325,7 @@ __noinline int mark_apart(__u32 n, __u64 start, __u64 length)
 	mark_order(s, r, start, last);
 	r->marked = 1;
 	if (!what_if_calm(w, start, last))
-		what_if_mark(n, start, last);
+		what_if_mark(n, w, start, last);
 	s->page_shift = r->page_shift;
 	s->page_mask = (1ULL << r->page_shift) - 1;
 	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(n)) {
@@ -396,12 +396,15 @@ static __always_inline void mark_pinned(__u32 n, struct report *r)
 		mark_stray(r, first, last);
 }
 
-/* The report's last marks; leaves nothing uncounted. */
-static __always_inline void mark_finish(__u32 n, struct report *r)
+/* The report's last marks; leaves nothing uncounted. Returns 0. */
+__noinline int mark_finish(__u32 n)
 {
 	struct iovab_series *s = series_at(n);
+	struct report *r = report_at(n);
 	__u32 i;
 
+	if (!r)
+		return 0;
 	series_settle(n);
 	run_end(r);
 	s->set_calls += s->adjoined;
@@ -417,6 +420,7 @@ static __always_inline void mark_finish(__u32 n, struct report *r)
 		r->runs[i] += s->tally_long[i];
 		s->set_calls += s->tally_long[i];
 	}
+	return 0;
 }
 
 #endif /* IOVAB_BPF_MARK_H */

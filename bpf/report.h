@@ -211,10 +211,17 @@ static __always_inline void raise(__u64 *max, __u64 v)
 		old = __sync_val_compare_and_swap(max, old, v);
 }
 
-static __always_inline void fold_windows(struct iovab_source *src, const struct report *r)
+/*
+ * Global functions, where there is a loop: the verifier goes round it once, and not in
+ * every state that leads to it. They return 0.
+ */
+__noinline int fold_windows(struct iovab_source *src, __u32 n)
 {
+	struct report *r = report_at(n);
 	__u32 i;
 
+	if (!src || !r)
+		return 0;
 	add(&src->windows, r->windows);
 	add(&src->repins, r->repins);
 	add(&src->pages_pinned, r->pages_pinned);
@@ -226,26 +233,33 @@ static __always_inline void fold_windows(struct iovab_source *src, const struct 
 	}
 	for (i = 0; i < IOVAB_HIST_BUCKETS; i++)
 		add(&src->pin.bucket[i], r->pin_bucket[i]);
+	return 0;
 }
 
-static __always_inline void fold_density(struct iovab_source *src, const struct report *r)
+__noinline int fold_density(struct iovab_source *src, __u32 n)
 {
+	struct report *r = report_at(n);
 	__u32 i;
 
+	if (!src || !r)
+		return 0;
 	add(&src->windows_clean, r->windows_clean);
 	add(&src->scan_skipped, r->scan_skipped);
 	add(&src->dirty_bytes, r->dirty_pages << r->page_shift);
 	add(&src->density_sum, r->density_sum);
 	for (i = 0; i < IOVAB_DENSITY_BUCKETS; i++)
 		add(&src->density[i], r->density[i]);
+	return 0;
 }
 
-static __always_inline void fold_marks(struct iovab_source *src, const struct report *r, __u64 marks)
+__noinline int fold_marks(struct iovab_source *src, __u32 n)
 {
+	__u64 marks = series_at(n)->set_calls;
+	struct report *r = report_at(n);
 	__u32 i;
 
-	if (!marks)
-		return;
+	if (!marks || !src || !r)
+		return 0;
 	add(&src->set_calls, marks);
 	add(&src->marked_bytes, r->marked_pages << r->page_shift);
 	add(&src->lost_bytes, marks_lost(r) << r->page_shift);
@@ -260,6 +274,7 @@ static __always_inline void fold_marks(struct iovab_source *src, const struct re
 	add(&src->marks_ascending, marks - 1 - r->descending - r->overlapping);
 	for (i = 0; i < IOVAB_RUN_BUCKETS; i++)
 		add(&src->runs[i], r->runs[i]);
+	return 0;
 }
 
 static __always_inline void fold_what_if(struct iovab_source *src, const struct report *r,
@@ -283,7 +298,7 @@ static __always_inline void fold_report(struct iovab_source *src, const struct r
 					const struct iovab_slot *s, __u32 at, __u64 now)
 {
 	__u64 ns = now - s->start_ns - r->own_ns;
-	__u32 b = iovab_hist_index(ns), phase = r->phase;
+	__u32 b = hist_index(ns), phase = r->phase;
 
 	src->last_phase = phase;
 	/* a client goes through its ranges in ascending order, a report each, and again */
@@ -367,7 +382,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	/* from here on its marks are not those of a report under way (user/cost.c) */
 	series_forget(n);
 	if (w) {
-		mark_finish(n, r);
+		mark_finish(n);
 		if (want_marks)
 			runs_end(n);
 		what_if_eager(r, w);
@@ -378,11 +393,11 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	src = report_source(r);
 	if (src) {
 		count(&src->folds_begun);
-		fold_windows(src, r);
+		fold_windows(src, n);
 		if (at >= IOVAB_TIER_DENSITY)
-			fold_density(src, r);
+			fold_density(src, n);
 		if (w && at >= IOVAB_TIER_SETS) {
-			fold_marks(src, r, series_at(n)->set_calls);
+			fold_marks(src, n);
 			fold_what_if(src, r, w);
 		}
 		fold_report(src, r, s, at, now);

@@ -276,6 +276,34 @@ static __always_inline __u32 groups_of(__u32 bytes, __u32 words)
 	return (bytes + 8 * words - 1) / (8 * words);
 }
 
+/* Are its chunks smaller than a group? */
+static __always_inline bool scan_is_small(const struct scan *s)
+{
+	return s->chunk_shift < 9;	/* log2 of a group's bytes */
+}
+
+/*
+ * How many bits are set in the chunk, which is @bytes long. A global function: verifiers
+ * of 6.12 and later go round its loops several times, and all of that once for each way
+ * that leads here.
+ */
+__noinline int chunk_count(struct chunk *c, struct scan *s, __u32 bytes)
+{
+	struct count count = {};
+
+	if (!c || !s)
+		return 0;
+	count.chunk = c;
+	count.dense = s->dense;
+	if (scan_is_small(s))
+		bpf_loop(groups_of(bytes, SMALL_WORDS), scan_small_group, &count, 0);
+	else
+		bpf_loop(groups_of(bytes, GROUP_WORDS), scan_group, &count, 0);
+	columns_settle(&count);
+	s->dense = count.set >= CHUNK_WORDS / 2;
+	return count.set;
+}
+
 /*
  * Counts chunk @index of the scan. 1: there is no more to do. A global function: from 6.12
  * on the verifier goes round loops until nothing new comes of it, and of this one inside
@@ -283,9 +311,7 @@ static __always_inline __u32 groups_of(__u32 bytes, __u32 words)
  */
 __noinline int scan_chunk(struct scan *s, __u32 index)
 {
-	struct count count = {};
-	bool small;
-	__u32 user, bits, bytes, cell;
+	__u32 user, bits, bytes, cell, set;
 	struct report *r;
 	struct chunk *c;
 	__u64 first;
@@ -298,11 +324,10 @@ __noinline int scan_chunk(struct scan *s, __u32 index)
 	first = (__u64)index << ((s->chunk_shift + 3) & 63);
 	if (!r || !c || first >= s->bits)
 		return 1;
-	small = s->chunk_shift < 9;	/* log2 of a group's bytes */
 	bits = 8U << (s->chunk_shift & 31);
 	if (s->bits - first < bits) {
 		bits = s->bits - first;
-		chunk_prepare(c, bits / 8, small);
+		chunk_prepare(c, bits / 8, scan_is_small(s));
 	}
 	bytes = (bits + 7) / 8;
 	if (bytes > CHUNK_BYTES)
@@ -314,21 +339,14 @@ __noinline int scan_chunk(struct scan *s, __u32 index)
 	if (bits % 64)
 		mask_tail(c, bits);
 
-	count.chunk = c;
-	count.dense = s->dense;
-	if (small)
-		bpf_loop(groups_of(bytes, SMALL_WORDS), scan_small_group, &count, 0);
-	else if (bytes == CHUNK_BYTES && !s->dense && is_clear(c))
+	if (bytes == CHUNK_BYTES && !s->dense && is_clear(c))
 		return 0;
-	else
-		bpf_loop(groups_of(bytes, GROUP_WORDS), scan_group, &count, 0);
-	columns_settle(&count);
-	s->dense = count.set >= CHUNK_WORDS / 2;
-	s->set += count.set;
+	set = chunk_count(c, s, bytes);
+	s->set += set;
 
 	cell = first >> (s->cell_shift & 63);
 	if (cell < IOVAB_CELLS)
-		r->cells[cell] += s->at_end ? count.set : -count.set;
+		r->cells[cell] += s->at_end ? set : -set;
 	return 0;
 }
 

@@ -188,6 +188,20 @@ static __always_inline void count(__u64 *counter)
 }
 
 /*
+ * Logarithms take their steps by branches. As global functions they are looked at by the
+ * verifier once each, and what follows is looked at once, not for each way through them.
+ */
+__noinline int highest_bit(__u64 v)
+{
+	return iovab_log2(v);
+}
+
+__noinline int hist_index(__u64 ns)
+{
+	return iovab_hist_index(ns);
+}
+
+/*
  * An object's address as a plain number. The verifier lets nobody calculate
  * with the address of a kernel object, but a privileged program may subtract
  * two pointers. So what stands for the object is its distance from the slots.

@@ -239,14 +239,15 @@ __noinline int table_find(__u32 n, __u64 bit)
 __noinline int table_oldest(__u32 n)
 {
 	struct what_if *w = what_if_at(n);
+	__u64 least = ~0ULL;
+	__u32 i;
 
-	return w ? iovab_tables__oldest(w->tables, IOVAB_TABLES_MAX) : 0;
-}
-
-/* The number of the highest bit. */
-__noinline int highest_bit(__u64 v)
-{
-	return iovab_log2(v);
+	if (!w)
+		return 0;
+	for (i = 0; i < IOVAB_TABLES_MAX; i++)
+		if (w->tables[i].stamp < least)
+			least = w->tables[i].stamp;
+	return least % IOVAB_TABLES_MAX;
 }
 
 /* The table of a bit: kept, made, or in the place of the one turned to longest ago. */
@@ -264,7 +265,8 @@ static __always_inline void turn_to(struct cached_walk *walk, const struct iovab
 		iovab_table__place(table_at(w, i), policy, &walk->layout, walk->bit);
 	}
 	w->near = i;
-	table_at(w, i)->stamp = ++w->clock;
+	/* it ends in the table's number: so the least of all stamps tells whose it is */
+	table_at(w, i)->stamp = ++w->clock * IOVAB_TABLES_MAX + i % IOVAB_TABLES_MAX;
 }
 
 static long cached_step(__u32 index, struct cached_walk *walk)
@@ -301,7 +303,7 @@ static __always_inline void cached_calm(struct cached_walk *walk, __u64 bit)
 	one = 1ULL << (iovab_table__window_of(table, &policy, layout,
 					      iovab_layout__page(layout, bit)) & 31);
 	/* a carry runs through the ones from here on, up to the first zero */
-	to = iovab_shift((pinned + one) & ~pinned) - 1;
+	to = highest_bit((pinned + one) & ~pinned) - 1;
 	below = ~pinned & (one - 1);
 	from = below ? highest_bit(below) + 1 : 0;
 	iovab_table__window(table, &policy, layout, from, &first_page, &unused);
@@ -313,42 +315,60 @@ static __always_inline void cached_calm(struct cached_walk *walk, __u64 bit)
 /* --- both --- */
 
 /*
- * A mark that leaves the calm stretch. A global function: the verifier looks at it
- * once. Returns 0.
+ * A mark that leaves the calm stretch, through each of the two. Global functions: the
+ * verifier looks at each once, and not at one in every state that the other ends in.
+ * They return 0.
  */
-__noinline int what_if_mark(__u32 n, __u64 start, __u64 last)
+__noinline int what_if_lazy(__u32 n, __u64 start, __u64 last)
 {
+	struct lazy_walk walk = { .start = start, .last = last };
 	struct report *r = report_at(n);
 	struct what_if *w = what_if_at(n);
-	struct cached_walk cached = { .n = n, .bit = start, .last = last };
-	struct lazy_walk lazily = { .start = start, .last = last };
+
+	if (!r || !w)
+		return 0;
+	walk.r = r;
+	walk.w = w;
+	bpf_loop(WHAT_IF_STEPS, lazy_step, &walk, 0);
+	return 0;
+}
+
+__noinline int what_if_cached(__u32 n, __u64 start, __u64 last)
+{
+	struct cached_walk walk = { .n = n, .bit = start, .last = last };
+	struct report *r = report_at(n);
+	struct what_if *w = what_if_at(n);
 	__u64 bit;
 
 	if (!r || !w)
 		return 0;
-	lazily.r = cached.r = r;
-	lazily.w = cached.w = w;
-	bpf_loop(WHAT_IF_STEPS, lazy_step, &lazily, 0);
+	walk.r = r;
+	walk.w = w;
+	w->kept_first = 1;
+	w->kept_last = 0;
+	if (!iovab_layout__init_shift(&walk.layout, r->iova, r->length, r->page_shift & 63,
+				      r->bitmap_addr, cpu_page_shift) ||
+	    !iovab_layout__clip(&walk.layout, &walk.bit, &walk.last))
+		return 0;
+	bit = walk.last;
+	bpf_loop(WHAT_IF_STEPS, cached_step, &walk, 0);
+	cached_calm(&walk, bit);
+	return 0;
+}
 
+/* A mark that leaves the calm stretch. */
+static __always_inline void what_if_mark(__u32 n, struct what_if *w, __u64 start, __u64 last)
+{
+	what_if_lazy(n, start, last);
 	/* in the near table, where all is pinned: nothing happens there */
-	if (start < w->kept_first || last > w->kept_last) {
-		w->calm_first = w->kept_first = 1;
-		w->calm_last = w->kept_last = 0;
-		if (!iovab_layout__init(&cached.layout, r->iova, r->length, 1ULL << r->page_shift,
-					r->bitmap_addr, cpu_page_shift) ||
-		    !iovab_layout__clip(&cached.layout, &cached.bit, &cached.last))
-			return 0;
-		bit = cached.last;
-		bpf_loop(WHAT_IF_STEPS, cached_step, &cached, 0);
-		cached_calm(&cached, bit);
-	}
+	if (start < w->kept_first || last > w->kept_last)
+		what_if_cached(n, start, last);
 	w->calm_first = w->kept_first;
 	w->calm_last = w->kept_last;
 	if (w->lazy_first > w->calm_first)
 		w->calm_first = w->lazy_first;
 	if (w->lazy_last < w->calm_last)
 		w->calm_last = w->lazy_last;
-	return 0;
 }
 
 /* Does the mark fall where nothing changes? */

@@ -85,15 +85,6 @@ static __always_inline void starts_forget(const struct report *r, __u32 kind, __
 		bpf_loop(IOVAB_MAX_STARTS, starts_forget_one, &key, 0);
 }
 
-static __always_inline __u32 log2_ceil(__u64 v)
-{
-	__u32 log2 = 0;
-
-	for (v -= 1; v && log2 < 64; v >>= 1)
-		log2++;
-	return log2;
-}
-
 /* The bucket of the density histogram for @dirty of @pages. */
 static __always_inline __u32 density_bucket(__u64 dirty, __u64 pages)
 {
@@ -155,7 +146,7 @@ static __always_inline void window_scan_start(__u32 n, struct report *r)
 
 	for (i = 0; i < IOVAB_CELLS; i++)
 		r->cells[i] = 0;
-	i = log2_ceil(r->window_pages);
+	i = r->window_pages > 1 ? highest_bit(r->window_pages - 1) + 1 : 0;
 	/* a cell is at least one group of the scan, and there are 2^6 of them */
 	r->cell_shift = i < 9 + 6 ? 9 : i - 6;
 
@@ -264,7 +255,7 @@ static __always_inline void window_start(__u32 n, struct report *r, __u64 addr, 
 
 static __always_inline void pin_timed(struct report *r, __u64 ns)
 {
-	__u32 b = iovab_hist_index(ns);
+	__u32 b = hist_index(ns);
 
 	if (b < IOVAB_HIST_BUCKETS)
 		r->pin_bucket[b]++;

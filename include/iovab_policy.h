@@ -100,26 +100,34 @@ IOVAB_ARITHMETIC __u32 iovab_shift(__u64 value)
 }
 
 /*
- * A report of @length bytes from @iova on, a bit for each @page_size bytes, into
+ * A report of @length bytes from @iova on, a bit for each 1 << @shift of them, into
  * a bitmap at @address of a machine with CPU pages of 1 << @cpu_shift bytes.
- * Says whether there is such a report: it is not empty, ends inside the address
- * space, and the page size is a power of two.
+ * Says whether there is such a report: it is not empty, and ends inside the address space.
  */
-IOVAB_ARITHMETIC _Bool iovab_layout__init(struct iovab_layout *layout, __u64 iova, __u64 length,
-					  __u64 page_size, __u64 address, __u32 cpu_shift)
+IOVAB_ARITHMETIC _Bool iovab_layout__init_shift(struct iovab_layout *layout, __u64 iova,
+						__u64 length, __u32 shift, __u64 address,
+						__u32 cpu_shift)
 {
 	if (!length || iova + (length - 1) < iova)
 		return 0;
-	if (!page_size || (page_size & (page_size - 1)))
-		return 0;
 	layout->first = iova;
 	layout->last = iova + (length - 1);
-	layout->shift = iovab_shift(page_size);
-	layout->last_bit = (length - 1) >> layout->shift;
+	layout->shift = shift;
+	layout->last_bit = (length - 1) >> shift;
 	layout->page_shift = cpu_shift + 3;
 	layout->skew = (address & ((1ULL << cpu_shift) - 1)) << 3;
 	layout->last_page = (layout->last_bit + layout->skew) >> layout->page_shift;
 	return 1;
+}
+
+/* The same with a bit for each @page_size bytes, which has to be a power of two. */
+IOVAB_ARITHMETIC _Bool iovab_layout__init(struct iovab_layout *layout, __u64 iova, __u64 length,
+					  __u64 page_size, __u64 address, __u32 cpu_shift)
+{
+	if (!page_size || (page_size & (page_size - 1)))
+		return 0;
+	return iovab_layout__init_shift(layout, iova, length, iovab_shift(page_size), address,
+					cpu_shift);
 }
 
 /* The bit of an IOVA in the report. */

@@ -33,7 +33,7 @@ test-kasan: all
 	$(Q)KERNELS=kasan tests/run lab kasan
 
 # The same part of the lab's tests that make test has, with 1,000 attachments instead
-# of 10: an hour and more.
+# of 10: most of an hour.
 .PHONY: test-reattach
 test-reattach: all
 	$(Q)IOVAB_REATTACH=1000 TIMEOUT=7200 KERNELS='$(or $(KERNELS),stock)' tests/run lab reattach

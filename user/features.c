@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "preemption.h"
+#include "symbols.h"
 #include "targets.h"
 
 #define BTF_DIR		"/sys/kernel/btf"
@@ -287,72 +288,43 @@ static void evade_preemption(struct features *f)
 		use_kprobe(&f->hooks[signals[i]], "this kernel preempts");
 }
 
-/* A function without type information can be probed, if it is there. */
-static void take_symbol(struct features *f, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < FEATURES_SIGNALS; i++) {
-		struct features_hook *h = &f->hooks[i];
-
-		if (!h->method && !strcmp(name, h->function)) {
-			h->method = FEATURES_KPROBE;
-			h->why = "it has no type information";
-		}
-	}
-}
-
-/*
- * A line of kallsyms: "ADDRESS TYPE NAME", and a tab and the module of what is one's.
- * Cut to the name, which is returned; NULL: it is none. (There are 100,000 lines:
- * sscanf takes ten times as long.)
- */
-static const char *cut_symbol(char *line)
-{
-	char *name = strchr(line, ' ');
-
-	if (!name || !name[1] || name[2] != ' ')
-		return NULL;
-	name += 3;
-	name[strcspn(name, "\t\n")] = '\0';
-	return name;
-}
+/* What is looked up by name; behind these the functions without type information. */
+enum { VFIO_CALLBACK, IOMMUFD_CALLBACK, DIRECT_MAP_VAR, PAGE_MAP_VAR, WITHOUT_TYPE };
 
 void features__find_symbols(struct features *f)
 {
-	const struct {
-		const char *name;
-		__u64 *addr;
-		bool *there;		/* NULL: nobody asks */
-	} wanted[] = {
-		{ "vfio_device_log_read_and_clear", &f->vfio_callback, &f->vfio },
-		{ "__iommu_read_and_clear_dirty", &f->iommufd_callback, &f->iommufd },
+	struct symbol symbols[WITHOUT_TYPE + FEATURES_SIGNALS] = {
+		[VFIO_CALLBACK].name = "vfio_device_log_read_and_clear",
+		[IOMMUFD_CALLBACK].name = "__iommu_read_and_clear_dirty",
 		/* x86 that lays its memory out at boot */
-		{ "page_offset_base", &f->direct_map_var, NULL },
-		{ "vmemmap_base", &f->page_map_var, NULL },
+		[DIRECT_MAP_VAR].name = "page_offset_base",
+		[PAGE_MAP_VAR].name = "vmemmap_base",
 	};
-	char line[512];
-	size_t i;
-	FILE *file = fopen("/proc/kallsyms", "re");
+	struct features_hook *hooks[WITHOUT_TYPE + FEATURES_SIGNALS];
+	size_t i, n = WITHOUT_TYPE;
 
 	/* first: one that comes meanwhile may be missed now, and is seen to have come */
 	find_modules(f);
-	while (file && fgets(line, sizeof(line), file)) {
-		const char *name = cut_symbol(line);
-
-		if (!name)
+	for (i = 0; i < FEATURES_SIGNALS; i++) {
+		if (f->hooks[i].method)
 			continue;
-		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-			if (strcmp(name, wanted[i].name))
-				continue;
-			*wanted[i].addr = strtoull(line, NULL, 16);
-			if (wanted[i].there)
-				*wanted[i].there = true;
-		}
-		take_symbol(f, name);
+		hooks[n] = &f->hooks[i];
+		symbols[n++].name = f->hooks[i].function;
 	}
-	if (file)
-		fclose(file);
+	symbols__find(symbols, n);
+	f->vfio = symbols[VFIO_CALLBACK].there;
+	f->vfio_callback = symbols[VFIO_CALLBACK].addr;
+	f->iommufd = symbols[IOMMUFD_CALLBACK].there;
+	f->iommufd_callback = symbols[IOMMUFD_CALLBACK].addr;
+	f->direct_map_var = symbols[DIRECT_MAP_VAR].addr;
+	f->page_map_var = symbols[PAGE_MAP_VAR].addr;
+	/* such a function can be probed, if it is there */
+	for (i = WITHOUT_TYPE; i < n; i++) {
+		if (!symbols[i].there)
+			continue;
+		hooks[i]->method = FEATURES_KPROBE;
+		hooks[i]->why = "it has no type information";
+	}
 }
 
 static bool look_into(struct features *f, const struct btf *btf, const struct btf *vmlinux,

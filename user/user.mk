@@ -24,7 +24,7 @@ $(BUILD)/user/trace.o: USER_CFLAGS += -iquote $(BUILD)/user
 user_objects += $(BUILD)/user/trace.pb-c.o
 
 # only these know the programs
-$(addprefix $(BUILD)/user/,session.o clients.o reference.o collector.o cost.o): $(BPF_SKELETONS)
+$(addprefix $(BUILD)/user/,session.o clients.o reference.o collector.o cost.o symbols.o): $(BPF_SKELETONS)
 
 $(BUILD)/libiovab.a: $(user_objects)
 	$(say) AR $@

@@ -42,6 +42,22 @@ def text_says_the_same(case):
 
 
 @test
+def addresses_hidden_from_all(case):
+	"""The kernel then answers for no symbol, and its list has the names alone: they are what is asked."""
+	harness.have_mock(1)
+	before = case.run("probe", [*PROBE, "--json"]).out()
+	case.check("\"vfio\"" in before, f"no client: {before}")
+	file = "/proc/sys/kernel/kptr_restrict"
+	restrict = harness.read(file)
+	harness.write(file, 2)
+	try:
+		hidden = case.run("probe", [*PROBE, "--json"]).out()
+	finally:
+		harness.write(file, restrict)
+	case.equal("probe", hidden, before)
+
+
+@test
 def nothing_is_attached(case):
 	before = harness.bpf_objects()
 	case.run("probe", PROBE)
