@@ -365,7 +365,7 @@ def attached_in_the_middle_of_a_report(case):
 	client.set_engine(0)
 	dirtied = harness.truth(0)["dirtied_bytes"]
 	worker = harness.start_migrate(case, 0, "--length", G, "--step", 100, "--rounds", 4,
-				       "--pattern", "random", "--fault-delay-ms", 15000)
+				       "--pattern", "random", "--fault-delay-ms", 10000)
 	harness.wait_until(lambda: harness.truth(0)["dirtied_bytes"] > dirtied, "the first step")
 	time.sleep(0.3)		# from the step to the report; what is missed fails below
 	calls = harness.truth(0)["calls"]
