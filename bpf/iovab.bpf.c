@@ -213,7 +213,7 @@ static __always_inline int set_rest(__u64 key, __u64 iova, __u64 length)
 	s = series_at(n);
 	/* a report that began at a lower tier has none */
 	if (s->obj && !mark_in_series(s, iova, length, false))
-		mark_apart(n, iova, length);
+		mark_apart(s, n, iova, length);
 	return 0;
 }
 

@@ -362,12 +362,14 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 {
 	struct what_if *w = began_at(r, IOVAB_TIER_SETS) ? what_if_at(n) : NULL;
 	struct iovab_source *src;
+	__u64 marks = 0;
 	__u32 at;
 
 	/* from here on its marks are not those of a report under way (user/cost.c) */
 	series_forget(n);
 	if (w) {
 		mark_finish(n, r);
+		marks = series_at(n)->set_calls;
 		if (want_marks)
 			runs_end(n);
 		what_if_eager(r, w);
@@ -382,7 +384,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		if (at >= IOVAB_TIER_DENSITY)
 			fold_density(src, r);
 		if (w && at >= IOVAB_TIER_SETS) {
-			fold_marks(src, r, series_at(n)->set_calls);
+			fold_marks(src, r, marks);
 			fold_what_if(src, r, w);
 		}
 		fold_report(src, r, s, at, now);
@@ -392,10 +394,10 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	}
 	/* one in trouble is told singly, whoever reads */
 	if (want_events || want_reports || marks_lost(r) || r->stray_bits)
-		report_announce(r, s, src, series_at(n)->set_calls, at, now);
+		report_announce(r, s, src, marks, at, now);
 	report_forget(r);
 	if (w)
-		cost_add_marks(series_at(n)->set_calls);
+		cost_add_marks(marks);
 	slot_release(n);
 }
 

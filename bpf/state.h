@@ -12,8 +12,8 @@
  * written by two CPUs at once.
  *
  * A slot has three parts with the same number. `struct iovab_slot` is in .bss: what user
- * space looks at to list the reports in flight. `struct iovab_series` (series.h) is there, too:
- * what a mark needs, the commonest in one cache line, reached without a helper. `struct
+ * space looks at to list the reports in flight. `struct iovab_series` (series.h) is there, too,
+ * in the tier sets: what a mark needs, the commonest in one cache line, reached without a helper. `struct
  * report` is in an array map: all the rest, touched a few times a window.
  */
 #ifndef IOVAB_BPF_STATE_H
@@ -115,25 +115,31 @@ const volatile bool want_reports;		/* reports alone, if not */
 const volatile __u64 direct_map_var, page_map_var;
 
 /*
+ * Variables that change are in .data: .bss has slots and series alone, of which there is one
+ * a report, and is as large as the tier needs (user/session.c).
+ */
+#define VARIABLE __attribute__((section(".data")))
+
+/*
  * The callback that a client hands to for_each, which tells its reports from
  * others'. User space looks them up, again when a module comes; 0: not known.
  */
-__u64 vfio_callback, iommufd_callback;
+VARIABLE __u64 vfio_callback, iommufd_callback;
 
 /*
  * The tier in force: see IOVAB_TIER_WORD; `tier` is the most, whatever it says. A report
  * keeps the one that it began at.
  */
-volatile __u64 tier_word = IOVAB_TIER_SETS;
+VARIABLE volatile __u64 tier_word = IOVAB_TIER_SETS;
 
 /* Losses that the programs see themselves; user space adds the others. */
-struct iovab_losses losses;
-__u32 last_source_id;
-__u64 last_serial;
-__u32 reports_in_flight;
+VARIABLE struct iovab_losses losses;
+VARIABLE __u32 last_source_id;
+VARIABLE __u64 last_serial;
+VARIABLE __u32 reports_in_flight;
 
 struct iovab_slot slots[IOVAB_MAX_REPORTS] __attribute__((aligned(64)));
-volatile __u64 slots_addr __attribute__((aligned(64)));
+VARIABLE volatile __u64 slots_addr __attribute__((aligned(64)));
 
 /* The kernel lays out what can be mapped from a page's begin on: so no line is two reports'. */
 struct {

@@ -361,7 +361,7 @@ static void take_live(struct collector *c, struct iovab_bpf *bpf)
 
 	c->facts.live = c->live;
 	c->facts.n_live = 0;
-	if (bpf->bss->reports_in_flight)
+	if (bpf->data->reports_in_flight)
 		take_slots(c, bpf->bss->slots, IOVAB_MAX_REPORTS);
 	slots = reference__slots(session__reference(c->session), &n);
 	take_slots(c, slots, n);
@@ -380,7 +380,7 @@ static __u64 runs_skipped(const struct collector *c, const struct iovab_bpf *bpf
 
 static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 {
-	memcpy(&c->facts.losses, &bpf->bss->losses, sizeof(c->facts.losses));
+	memcpy(&c->facts.losses, &bpf->data->losses, sizeof(c->facts.losses));
 	reference__add_losses(session__reference(c->session), &c->facts.losses);
 	c->facts.losses.recursion_missed = runs_skipped(c, bpf);
 	/* the programs count every free of a report that has no slot, for whatever reason */

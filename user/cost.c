@@ -100,6 +100,7 @@ static __u64 marks_under_way(const volatile struct iovab_series *s)
 	return 0;
 }
 
+/* Below the tier sets there are no @series. */
 static void count_slots(struct cost *c, const volatile struct iovab_slot *slots,
 			const volatile struct iovab_series *series, size_t n, struct counted *now)
 {
@@ -112,18 +113,21 @@ static void count_slots(struct cost *c, const volatile struct iovab_slot *slots,
 			continue;
 		if (!c->oldest_start_ns || start < c->oldest_start_ns)
 			c->oldest_start_ns = start;
-		now->marks += marks_under_way(&series[i]);
+		if (series)
+			now->marks += marks_under_way(&series[i]);
 	}
 }
 
 static void count_under_way(struct cost *c, const struct iovab_bpf *bpf, struct counted *now)
 {
 	const volatile struct iovab_slot *slots;
+	bool has_series = bpf->rodata->tier >= IOVAB_TIER_SETS;
 	size_t n;
 
 	c->oldest_start_ns = 0;
-	if (bpf->bss->reports_in_flight)
-		count_slots(c, bpf->bss->slots, bpf->bss->series.of, IOVAB_MAX_REPORTS, now);
+	if (bpf->data->reports_in_flight)
+		count_slots(c, bpf->bss->slots, has_series ? bpf->bss->series.of : NULL,
+			    IOVAB_MAX_REPORTS, now);
 	slots = reference__slots(session__reference(c->session), &n);
 	count_slots(c, slots, reference__series(session__reference(c->session)), n, now);
 }
