@@ -30,7 +30,7 @@
 
 #define IOVAB_MAX_SOURCES	2048	/* rows: device x owner */
 #define IOVAB_MAX_STARTS	(1U << 18)	/* windows with a first page of their own, in flight */
-#define IOVAB_MAX_REPORTS	4096	/* reports in flight; a power of two */
+#define IOVAB_MAX_REPORTS	16384	/* reports in flight; a power of two */
 
 /* The tiers of cost; each measures all that the one before it does. */
 enum iovab_tier {

@@ -103,6 +103,11 @@ struct session *session__new(const struct session_options *opts, struct iovab_er
 	struct session *s;
 
 	verbose = opts->verbose;
+	/*
+	 * Large arrays are mappings of their own, which grow in place and go back whole. What
+	 * libbpf frees would raise the limit above all of ours.
+	 */
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	libbpf_set_print(print_libbpf);
 	if (features__check_access(e))
 		return NULL;
@@ -163,13 +168,25 @@ static int fail(struct session *s, struct iovab_error *e, const char *what, int 
 			  strerror(-err));
 }
 
-/* What nobody asked for has maps of the least size. */
+static bool uses_kprobes(const struct session *s)
+{
+	size_t i;
+
+	for (i = 0; i < N_HOOKS; i++)
+		if (hook_wanted(s, &hooks[i]) && s->features.hooks[hooks[i].signal].method == FEATURES_KPROBE)
+			return true;
+	return false;
+}
+
+/* What nobody asked for has no maps, or ones of the least size. */
 static void size_maps(struct session *s)
 {
 	if (s->opts.tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
+	bpf_map__set_autocreate(s->bpf->maps.calls, uses_kprobes(s));
+	bpf_map__set_autocreate(s->bpf->maps.walks, uses_kprobes(s));
 	if (s->opts.ring_bytes)
 		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
 	if (!marks_wanted(s)) {
@@ -207,13 +224,22 @@ static int make_bss(struct session *s)
 	return err;
 }
 
-/* Not each version of libbpf maps what it was handed. */
+/*
+ * Of .bss the slots stay mapped; what is mapped is resident, and who needs series maps some
+ * at a time (cost.c). libbpf has mapped all or nothing, as it does with what it was handed.
+ */
 static int map_bss(struct session *s)
 {
-	void *at = mmap(s->bpf->bss, bss_size(s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			bpf_map__fd(s->bpf->maps.bss), 0);
+	size_t page = sysconf(_SC_PAGESIZE), all = sizeof(struct iovab_bpf__bss);
+	size_t mapped = (offsetof(struct iovab_bpf__bss, series) + page - 1) & ~(page - 1);
+	char *bss = (char *)s->bpf->bss;
 
-	return at == MAP_FAILED ? -errno : 0;
+	if (mmap(bss, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 bpf_map__fd(s->bpf->maps.bss), 0) == MAP_FAILED ||
+	    mmap(bss + mapped, all - mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) == MAP_FAILED)
+		return -errno;
+	return 0;
 }
 
 /* All maps but the variables'. */
@@ -223,10 +249,12 @@ static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
 	int err;
 
 	bpf_object__for_each_map(map, to->obj) {
-		if (bpf_map__is_internal(map))
+		if (bpf_map__is_internal(map) || !bpf_map__autocreate(map))
 			continue;
 		other = bpf_object__find_map_by_name(from->obj, bpf_map__name(map));
-		err = other ? bpf_map__reuse_fd(map, bpf_map__fd(other)) : -ENOENT;
+		if (!other)
+			return -ENOENT;
+		err = bpf_map__fd(other) < 0 ? 0 : bpf_map__reuse_fd(map, bpf_map__fd(other));
 		if (err)
 			return err;
 	}
