@@ -46,7 +46,8 @@ struct report {
 	__u64 page_array;	/* where the kernel keeps the pinned pages; lazy: stands for us in pins */
 	__u16 page_shift;
 	__u16 failed;		/* errno that came out of alloc, a pin or for_each; 0: none */
-	__u16 phase;		/* enum iovab_phase */
+	__u8 phase;		/* enum iovab_phase */
+	__u8 walked;		/* for_each was entered, and was not seen to return */
 	__u16 logging;		/* as in struct iovab_report_event */
 
 	__u64 pin_start_ns;

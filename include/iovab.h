@@ -240,6 +240,8 @@ struct iovab_losses {
 	__u64 events_dropped;	/* events of windows and reports: the ring was full */
 	__u64 marks_dropped;	/* marks that were counted, but did not reach the recording */
 	__u64 recursion_missed;	/* program runs that the kernel skipped */
+	__u64 callers_full;	/* requests whose device or HWPT could not be kept: too many at once */
+	__u64 results_missed;	/* reports of which nobody saw whether they failed */
 };
 
 /*

@@ -64,7 +64,7 @@ void clients__free(struct clients *c)
 /* The maps that the client's object shares with the facility's, by name. */
 static int share_maps(struct bpf_object *obj, struct iovab_bpf *bpf)
 {
-	struct bpf_map *shared[] = { bpf->maps.callers, bpf->maps.cost };
+	struct bpf_map *shared[] = { bpf->maps.callers, bpf->maps.callers_lost, bpf->maps.cost };
 	size_t i;
 
 	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {

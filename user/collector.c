@@ -391,9 +391,12 @@ static __u64 runs_skipped(const struct collector *c, const struct iovab_bpf *bpf
 
 static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 {
+	__u32 zero = 0;
+
 	memcpy(&c->facts.losses, &bpf->data->losses, sizeof(c->facts.losses));
 	reference__add_losses(session__reference(c->session), &c->facts.losses);
 	c->facts.losses.recursion_missed = runs_skipped(c, bpf);
+	bpf_map_lookup_elem(bpf_map__fd(bpf->maps.callers_lost), &zero, &c->facts.losses.callers_full);
 	/* the programs count every free of a report that has no slot, for whatever reason */
 	if (c->facts.losses.joined_late > c->facts.losses.slots_full)
 		c->facts.losses.joined_late -= c->facts.losses.slots_full;
