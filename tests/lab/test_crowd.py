@@ -30,10 +30,10 @@ class Top(harness.Top):
 
 	def interval(self):
 		with open(self.out_path, "rb") as file:
-			file.seek(max(0, os.path.getsize(self.out_path) - TAIL_BYTES))
-			lines = file.read().decode().rpartition("\n")[0].splitlines()
-		times = [re.search(r'"time":"(.*?)"', line)[1] for line in lines if line.startswith("{")]
-		lines = lines[-len(times):] if times else []
+			skipped = max(0, os.path.getsize(self.out_path) - TAIL_BYTES)
+			file.seek(skipped)
+			lines = file.read().decode().rpartition("\n")[0].splitlines()[bool(skipped):]
+		times = [re.search(r'"time":"(.*?)"', line)[1] for line in lines]
 		# the last one may still be on its way
 		whole = [time for time in times if time != times[-1]] if self.running() else times
 		return [line for time, line in zip(times, lines) if whole and time == whole[-1]]
@@ -107,6 +107,9 @@ def check_late(case, rows, losses):
 
 @test
 def ten_thousand_reports_in_flight(case):
+	if harness.preempts():
+		raise harness.Skip("this kernel preempts: of calls that are preempted in crowds some are "
+				   "not seen, which is counted")
 	for name in ("pid_max", "threads-max"):
 		harness.write(f"/proc/sys/kernel/{name}", 100000)
 	harness.have_mock(DEVICES + LATE_DEVICES)
