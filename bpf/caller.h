@@ -39,11 +39,24 @@ struct {
 	__type(value, struct caller);
 } callers SEC(".maps");
 
+/* Callers for which there was no room; their reports are those of an unknown device. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} callers_lost SEC(".maps");
+
 static __always_inline void caller_enter(const struct caller *c)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
+	__u64 thread = bpf_get_current_pid_tgid(), *lost;
+	__u32 zero = 0;
 
-	bpf_map_update_elem(&callers, &thread, c, BPF_ANY);
+	if (!bpf_map_update_elem(&callers, &thread, c, BPF_ANY))
+		return;
+	lost = bpf_map_lookup_elem(&callers_lost, &zero);
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
 }
 
 static __always_inline void caller_leave(void)

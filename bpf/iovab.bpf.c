@@ -184,8 +184,10 @@ static __always_inline void handle_for_each_entry(__u64 key, __u64 fn)
 	if (n < 0)
 		return;
 	r = report_at(n);
-	if (r)
-		report_identify(r, slot_at(n), fn);
+	if (!r)
+		return;
+	r->walked = 1;
+	report_identify(r, slot_at(n), fn);
 }
 
 static __always_inline void handle_for_each_exit(__u64 key, int err)
@@ -196,7 +198,10 @@ static __always_inline void handle_for_each_exit(__u64 key, int err)
 	if (n < 0)
 		return;
 	r = report_at(n);
-	if (r && err)
+	if (!r)
+		return;
+	r->walked = 0;
+	if (err)
 		r->failed = -err;
 }
 
@@ -213,7 +218,7 @@ static __always_inline int set_rest(__u64 key, __u64 iova, __u64 length)
 	s = series_at(n);
 	/* a report that began at a lower tier has none */
 	if (s->obj && !mark_in_series(s, iova, length, false))
-		mark_apart(n, iova, length);
+		mark_apart(s, n, iova, length);
 	return 0;
 }
 
@@ -235,6 +240,9 @@ static __always_inline void handle_free(__u64 key, __u64 now)
 		return;
 	if (r->pin_start_ns)
 		count(&losses.pins_unowned);
+	/* a kprobe sees some calls at a time return, and says nothing of the others */
+	if (r->walked && !r->failed)
+		count(&losses.results_missed);
 	/* the last scan comes after the report's end: its time is not to be taken off */
 	own_ns = r->own_ns;
 	window_end(n, r, SCAN_FREE);

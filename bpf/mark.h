@@ -28,16 +28,16 @@
  * policies: inside the window if the kernel pins ahead, inside the range if it pins what
  * is marked, and inside the calm stretch (whatif.h). Says whether there is such a place.
  * A global function, as others here: the verifier looks at it once, and not on every path
- * that leads to it.
+ * that leads to it. It is handed the series, which is not NULL: below the tier sets, where
+ * there is none, the verifier looks at it all the same.
  */
-__noinline int series_bound(__u32 n)
+__noinline int series_bound(struct iovab_series *s, __u32 n)
 {
-	struct iovab_series *s = series_at(n);
 	struct report *r = report_at(n);
 	struct what_if *w = what_if_at(n);
 	__u64 first, last, window_last;
 
-	if (!r || !w || (REFERENCE && r->failed))
+	if (!s || !r || !w || (REFERENCE && r->failed))
 		return 0;
 	first = r->iova;
 	last = r->iova + r->length - 1;
@@ -65,14 +65,13 @@ __noinline int series_bound(__u32 n)
  * The series that goes on ends: what it adds up to goes to the report, but for what the
  * tally has. Its last run may still go on; the pages of it are left in run_pages.
  */
-__noinline int series_settle(__u32 n)
+__noinline int series_settle(struct iovab_series *s, __u32 n)
 {
-	struct iovab_series *s = series_at(n);
 	struct report *r = report_at(n);
 	struct what_if *w = what_if_at(n);
 	__u64 pages, lone;
 
-	if (!s->room || !r || !w)
+	if (!s || !s->room || !r || !w)
 		return 0;
 	pages = s->mark_length >> (r->page_shift & 63);
 	lone = s->lone + s->descents;
@@ -302,16 +301,15 @@ __noinline int mark_split(__u32 n, __u64 start, __u64 last)
 }
 
 /* A mark that is not of the series that goes on. */
-__noinline int mark_apart(__u32 n, __u64 start, __u64 length)
+__noinline int mark_apart(struct iovab_series *s, __u32 n, __u64 start, __u64 length)
 {
-	struct iovab_series *s = series_at(n);
 	struct report *r = report_at(n);
 	struct what_if *w = what_if_at(n);
 	__u64 last = start + length - 1;
 
-	if (!r || !w)
+	if (!s || !r || !w)
 		return 0;
-	series_settle(n);
+	series_settle(s, n);
 	if (last < start)
 		last = ~0ULL;		/* runs off the address space */
 	if (!length) {
@@ -328,7 +326,7 @@ __noinline int mark_apart(__u32 n, __u64 start, __u64 length)
 		what_if_mark(n, w, start, last);
 	s->page_shift = r->page_shift;
 	s->page_mask = (1ULL << r->page_shift) - 1;
-	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(n)) {
+	if (!(((start - r->iova) | length) & s->page_mask) && series_bound(s, n)) {
 		__u64 offset = start + s->minus_base;
 
 		if (offset < s->room && length <= s->room - offset) {
@@ -391,21 +389,20 @@ static __always_inline void mark_pinned(__u32 n, struct report *r)
 	__u64 first, last;
 
 	if (!lazy)
-		series_settle(n);
+		series_settle(series_at(n), n);
 	else if (mark_current(series_at(n), r, &first, &last))
 		mark_stray(r, first, last);
 }
 
 /* The report's last marks; leaves nothing uncounted. Returns 0. */
-__noinline int mark_finish(__u32 n)
+__noinline int mark_finish(struct iovab_series *s, __u32 n)
 {
-	struct iovab_series *s = series_at(n);
 	struct report *r = report_at(n);
 	__u32 i;
 
-	if (!r)
+	if (!s || !r)
 		return 0;
-	series_settle(n);
+	series_settle(s, n);
 	run_end(r);
 	s->set_calls += s->adjoined;
 	r->marked_pages += s->long_pages;

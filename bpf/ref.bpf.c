@@ -286,7 +286,7 @@ static __always_inline void handle_error(int n, int error, __u64 first, __u64 la
 	if (!follows_marks(r))
 		return;
 	/* what follows is no series: it is lost */
-	series_settle(n);
+	series_settle(series_at(n), n);
 	if (first > last)
 		return;
 	first = (first - r->iova) >> r->page_shift;
@@ -310,11 +310,12 @@ static __always_inline void handle_free(int n, __u64 now)
 }
 
 /* A mark in a report that has failed: what of it is in the range is lost. */
-static __always_inline void mark_refused(__u32 n, struct report *r, __u64 iova, __u64 length)
+static __always_inline void mark_refused(struct iovab_series *s, __u32 n, struct report *r,
+					 __u64 iova, __u64 length)
 {
 	__u64 marked = r->marked_pages;
 
-	mark_apart(n, iova, length);
+	mark_apart(s, n, iova, length);
 	if (r->marked_pages == marked)
 		return;
 	mark_lost(r, IOVAB_LOST_PIN, iova < r->iova ? 0 : (iova - r->iova) >> r->page_shift,
@@ -337,9 +338,9 @@ static __noinline int set_rest(__u64 key, __u64 iova, __u64 length)
 	if (!r || !s->obj)
 		return 0;
 	if (r->failed)
-		mark_refused(n, r, iova, length);
+		mark_refused(s, n, r, iova, length);
 	else if (!mark_in_series(s, iova, length, false))
-		mark_apart(n, iova, length);
+		mark_apart(s, n, iova, length);
 	return 0;
 }
 

@@ -252,9 +252,8 @@ __noinline int fold_density(struct iovab_source *src, __u32 n)
 	return 0;
 }
 
-__noinline int fold_marks(struct iovab_source *src, __u32 n)
+__noinline int fold_marks(struct iovab_source *src, __u32 n, __u64 marks)
 {
-	__u64 marks = series_at(n)->set_calls;
 	struct report *r = report_at(n);
 	__u32 i;
 
@@ -377,12 +376,14 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 {
 	struct what_if *w = began_at(r, IOVAB_TIER_SETS) ? what_if_at(n) : NULL;
 	struct iovab_source *src;
+	__u64 marks = 0;
 	__u32 at;
 
 	/* from here on its marks are not those of a report under way (user/cost.c) */
 	series_forget(n);
 	if (w) {
-		mark_finish(n);
+		mark_finish(series_at(n), n);
+		marks = series_at(n)->set_calls;
 		if (want_marks)
 			runs_end(n);
 		what_if_eager(r, w);
@@ -397,7 +398,7 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 		if (at >= IOVAB_TIER_DENSITY)
 			fold_density(src, n);
 		if (w && at >= IOVAB_TIER_SETS) {
-			fold_marks(src, n);
+			fold_marks(src, n, marks);
 			fold_what_if(src, r, w);
 		}
 		fold_report(src, r, s, at, now);
@@ -407,10 +408,10 @@ static __always_inline void report_end(__u32 n, struct report *r, struct iovab_s
 	}
 	/* one in trouble is told singly, whoever reads */
 	if (want_events || want_reports || marks_lost(r) || r->stray_bits)
-		report_announce(r, s, src, series_at(n)->set_calls, at, now);
+		report_announce(r, s, src, marks, at, now);
 	report_forget(r);
 	if (w)
-		cost_add_marks(series_at(n)->set_calls);
+		cost_add_marks(marks);
 	slot_release(n);
 }
 

@@ -38,7 +38,8 @@
 
 /*
  * The series of all slots. Slot 0 is taken first: while there is one report at a time, or
- * for one of several, no hash is needed to find it.
+ * for one of several, no hash is needed to find it. Below the tier sets only the first is
+ * there (user/session.c): what touches them is never reached then, as the verifier must see.
  */
 struct {
 	__u64 favourite;	/* the object of slot 0 */

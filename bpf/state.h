@@ -5,15 +5,15 @@
  * A report's state is found by the address of its iova_bitmap, which every
  * hook is given. The address hashes to a slot; a slot is claimed by the first
  * hook that sees the object and released when the object is freed. Claiming
- * probes a few neighbours and is the only step on which two CPUs can meet
- * (a compare-and-swap). From then on the object, and so its slot, is used by
+ * probes a few neighbours, and all slots if these are taken, and is the only step
+ * on which two CPUs can meet (a compare-and-swap). From then on the object, and so its slot, is used by
  * one task at a time: VFIO and iommufd allocate it, walk it and free it in one
  * ioctl. So nothing in a slot needs an atomic, and no cache line of a slot is
  * written by two CPUs at once.
  *
  * A slot has three parts with the same number. `struct iovab_slot` is in .bss: what user
- * space looks at to list the reports in flight. `struct iovab_series` (series.h) is there, too:
- * what a mark needs, the commonest in one cache line, reached without a helper. `struct
+ * space looks at to list the reports in flight. `struct iovab_series` (series.h) is there, too,
+ * in the tier sets: what a mark needs, the commonest in one cache line, reached without a helper. `struct
  * report` is in an array map: all the rest, touched a few times a window.
  */
 #ifndef IOVAB_BPF_STATE_H
@@ -46,7 +46,8 @@ struct report {
 	__u64 page_array;	/* where the kernel keeps the pinned pages; lazy: stands for us in pins */
 	__u16 page_shift;
 	__u16 failed;		/* errno that came out of alloc, a pin or for_each; 0: none */
-	__u16 phase;		/* enum iovab_phase */
+	__u8 phase;		/* enum iovab_phase */
+	__u8 walked;		/* for_each was entered, and was not seen to return */
 	__u16 logging;		/* as in struct iovab_report_event */
 
 	__u64 pin_start_ns;
@@ -115,25 +116,43 @@ const volatile bool want_reports;		/* reports alone, if not */
 const volatile __u64 direct_map_var, page_map_var;
 
 /*
+ * Variables that change are in .data: .bss has slots and series alone, of which there is one
+ * a report, and is as large as the tier needs (user/session.c).
+ */
+#define VARIABLE __attribute__((section(".data")))
+
+/*
  * The callback that a client hands to for_each, which tells its reports from
  * others'. User space looks them up, again when a module comes; 0: not known.
  */
-__u64 vfio_callback, iommufd_callback;
+VARIABLE __u64 vfio_callback, iommufd_callback;
 
 /*
  * The tier in force: see IOVAB_TIER_WORD; `tier` is the most, whatever it says. A report
  * keeps the one that it began at.
  */
-volatile __u64 tier_word = IOVAB_TIER_SETS;
+VARIABLE volatile __u64 tier_word = IOVAB_TIER_SETS;
 
 /* Losses that the programs see themselves; user space adds the others. */
-struct iovab_losses losses;
-__u32 last_source_id;
-__u64 last_serial;
-__u32 reports_in_flight;
+VARIABLE struct iovab_losses losses;
+VARIABLE __u32 last_source_id;
+VARIABLE __u64 last_serial;
+VARIABLE __u32 reports_in_flight, reports_far;
 
 struct iovab_slot slots[IOVAB_MAX_REPORTS] __attribute__((aligned(64)));
-volatile __u64 slots_addr __attribute__((aligned(64)));
+VARIABLE volatile __u64 slots_addr __attribute__((aligned(64)));
+
+/*
+ * The slots of reports for which none near the place that their address hashes to was
+ * free: with 4,096 reports in flight none of them, with 10,000 every fiftieth.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, IOVAB_MAX_REPORTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);	/* as in struct iovab_slot */
+	__type(value, __u32);
+} far_slots SEC(".maps");
 
 /* The kernel lays out what can be mapped from a page's begin on: so no line is two reports'. */
 struct {
@@ -229,6 +248,19 @@ static __always_inline __u32 slot_home(__u64 key)
 	return ((key >> 5) * 0x9E3779B97F4A7C15ULL) >> 40;
 }
 
+/* Would it be found without far_slots? */
+static __always_inline bool slot_is_near(__u32 n, __u64 key)
+{
+	return !n || ((n - slot_home(key)) & (IOVAB_MAX_REPORTS - 1)) < SLOT_PROBES;
+}
+
+__noinline int slot_find_far(__u64 key)
+{
+	__u32 *n = bpf_map_lookup_elem(&far_slots, &key);
+
+	return n ? *n : -1;
+}
+
 /* The number of the slot of the object @key, or -1. */
 static __always_inline int slot_find(__u64 key)
 {
@@ -243,7 +275,65 @@ static __always_inline int slot_find(__u64 key)
 		if (slots[n].key == key)
 			return n;
 	}
-	return -1;
+	return reports_far ? slot_find_far(key) : -1;
+}
+
+static __always_inline struct iovab_slot *slot_at(__u32 n)
+{
+	return &slots[n & (IOVAB_MAX_REPORTS - 1)];
+}
+
+static __always_inline bool slot_try(__u32 n, __u64 key)
+{
+	/* looked at first: a try writes to the line, which may be somebody's */
+	if (*(volatile __u64 *)&slots[n].key || __sync_val_compare_and_swap(&slots[n].key, 0, key))
+		return false;
+	__sync_fetch_and_add(&reports_in_flight, 1);
+	return true;
+}
+
+static __always_inline void slot_free(struct iovab_slot *s)
+{
+	__sync_lock_test_and_set(&s->key, 0);
+	__sync_fetch_and_sub(&reports_in_flight, 1);
+}
+
+struct slot_search {
+	__u64 key;
+	__u32 from;
+	int found;
+};
+
+static long slot_search_step(__u32 index, struct slot_search *s)
+{
+	__u32 n = (s->from + index) & (IOVAB_MAX_REPORTS - 1);
+
+	if (!slot_try(n, s->key))
+		return 0;
+	s->found = n;
+	return 1;
+}
+
+/* Any slot, from those on that the address hashes to. */
+__noinline int slot_claim_far(__u64 key)
+{
+	struct slot_search s = { .key = key, .from = slot_home(key), .found = -1 };
+	__u32 n;
+
+	if (reports_in_flight >= IOVAB_MAX_REPORTS)
+		return -1;
+	bpf_loop(IOVAB_MAX_REPORTS, slot_search_step, &s, 0);
+	if (s.found < 0)
+		return -1;
+	n = s.found;
+	if (slot_is_near(n, key))
+		return n;
+	if (bpf_map_update_elem(&far_slots, &key, &n, BPF_ANY)) {
+		slot_free(slot_at(s.found));
+		return -1;
+	}
+	__sync_fetch_and_add(&reports_far, 1);
+	return n;
 }
 
 /*
@@ -253,37 +343,33 @@ static __always_inline int slot_find(__u64 key)
 static __always_inline int slot_claim(__u64 key)
 {
 	__u32 home = slot_home(key), i;
+	int n;
 
 	for (i = 0; i <= SLOT_PROBES; i++) {
-		__u32 n = i ? (home + i - 1) & (IOVAB_MAX_REPORTS - 1) : 0;
+		__u32 near = i ? (home + i - 1) & (IOVAB_MAX_REPORTS - 1) : 0;
 
-		/* looked at first: a try writes to the line, which may be somebody's */
-		if (!*(volatile __u64 *)&slots[n].key &&
-		    !__sync_val_compare_and_swap(&slots[n].key, 0, key)) {
-			__sync_fetch_and_add(&reports_in_flight, 1);
-			return n;
-		}
+		if (slot_try(near, key))
+			return near;
 	}
-	count(&losses.slots_full);
-	return -1;
-}
-
-static __always_inline struct iovab_slot *slot_at(__u32 n)
-{
-	return &slots[n & (IOVAB_MAX_REPORTS - 1)];
+	n = slot_claim_far(key);
+	if (n < 0)
+		count(&losses.slots_full);
+	return n;
 }
 
 /* After series_forget(). */
 static __always_inline void slot_release(__u32 n)
 {
 	struct iovab_slot *s = slot_at(n);
+	__u64 key = s->key;
 
+	if (!slot_is_near(n, key) && !bpf_map_delete_elem(&far_slots, &key))
+		__sync_fetch_and_sub(&reports_far, 1);
 	s->source_id = 0;
 	s->pages_now = 0;
 	s->start_ns = 0;
 	/* last: from here on the slot may be somebody else's */
-	__sync_lock_test_and_set(&s->key, 0);
-	__sync_fetch_and_sub(&reports_in_flight, 1);
+	slot_free(s);
 }
 
 static __always_inline struct report *report_at(__u32 n)

@@ -30,7 +30,7 @@
 
 #define IOVAB_MAX_SOURCES	2048	/* rows: device x owner */
 #define IOVAB_MAX_STARTS	(1U << 18)	/* windows with a first page of their own, in flight */
-#define IOVAB_MAX_REPORTS	4096	/* reports in flight; a power of two */
+#define IOVAB_MAX_REPORTS	16384	/* reports in flight; a power of two */
 
 /* The tiers of cost; each measures all that the one before it does. */
 enum iovab_tier {
@@ -240,6 +240,8 @@ struct iovab_losses {
 	__u64 events_dropped;	/* events of windows and reports: the ring was full */
 	__u64 marks_dropped;	/* marks that were counted, but did not reach the recording */
 	__u64 recursion_missed;	/* program runs that the kernel skipped */
+	__u64 callers_full;	/* requests whose device or HWPT could not be kept: too many at once */
+	__u64 results_missed;	/* reports of which nobody saw whether they failed */
 };
 
 /*

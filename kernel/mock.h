@@ -14,6 +14,7 @@
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -197,6 +198,7 @@ struct mock_settings {
 	u32 overshoot_pages;
 	u32 cross_pages;
 	u32 delay_ms;		/* sleep at the start of each call */
+	bool hold;		/* and then until this is false */
 	u64 unlogged;		/* do not log every this many-th write of memory, 0: log all */
 };
 
@@ -212,6 +214,7 @@ struct mock_engine {
 
 	spinlock_t settings_lock;	/* guards settings */
 	struct mock_settings settings;
+	wait_queue_head_t held;		/* calls, while settings.hold */
 
 	/* Writers start and stop logging; who dirties or takes pages reads. */
 	struct rw_semaphore sem;

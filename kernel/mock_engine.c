@@ -27,6 +27,7 @@ void mock_engine__init(struct mock_engine *engine, struct device *dev)
 	engine->page_bytes = MOCK_MIN_PAGE_BYTES;
 	engine->settings.seed = 1;
 	spin_lock_init(&engine->settings_lock);
+	init_waitqueue_head(&engine->held);
 	init_rwsem(&engine->sem);
 	mutex_init(&engine->step_lock);
 	mock_bits__init(&engine->bits);

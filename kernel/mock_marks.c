@@ -312,6 +312,8 @@ int mock_marks__report_to(struct mock_engine *engine, u64 iova, u64 length,
 	mock_engine__get_settings(engine, &call.settings);
 	if (call.settings.delay_ms)
 		schedule_timeout_killable(msecs_to_jiffies(call.settings.delay_ms));
+	if (wait_event_killable(engine->held, !READ_ONCE(engine->settings.hold)))
+		return -EINTR;
 
 	down_read(&engine->sem);
 	if (!engine->logging || !length || !IS_ALIGNED(iova | length, MOCK_GRANULE_BYTES))

@@ -22,6 +22,7 @@
  *   fault_overshoot  pages past the end of the tracked range, 0: none
  *   fault_cross      pages past the end of each other call, 0: none
  *   fault_delay_ms   sleep so long at the start of each call
+ *   fault_hold       1: hold each call at its start, until 0 is written
  *   fault_unlogged   do not log every Nth write of guest memory, 0: log all
  *   script           marks for the next call, lines of "IOVA LENGTH" (mock_script.c);
  *                    writing appends; clear: none. Shows those that wait
@@ -148,6 +149,24 @@ static DEVICE_ATTR_RW(fault_cross);
 SHOW_SETTING(fault_delay_ms, "%u", settings.delay_ms)
 STORE_SETTING(fault_delay_ms, delay_ms, MOCK_MAX_DELAY_MS)
 static DEVICE_ATTR_RW(fault_delay_ms);
+
+SHOW_SETTING(fault_hold, "%d", settings.hold)
+static ssize_t fault_hold_store(struct device *dev, struct device_attribute *attr,
+				const char *buf, size_t len)
+{
+	struct mock_engine *engine = to_engine(dev);
+	u64 value;
+	int err = parse_number(buf, 1, &value);
+
+	if (err)
+		return err;
+	spin_lock(&engine->settings_lock);
+	WRITE_ONCE(engine->settings.hold, value);
+	spin_unlock(&engine->settings_lock);
+	wake_up_all(&engine->held);
+	return len;
+}
+static DEVICE_ATTR_RW(fault_hold);
 
 SHOW_SETTING(memory, "%d", settings.memory)
 STORE_SETTING(memory, memory, 1)
@@ -364,6 +383,7 @@ static struct attribute *engine_attrs[] = {
 	&dev_attr_fault_overshoot.attr,
 	&dev_attr_fault_cross.attr,
 	&dev_attr_fault_delay_ms.attr,
+	&dev_attr_fault_hold.attr,
 	&dev_attr_fault_unlogged.attr,
 	&dev_attr_script.attr,
 	&dev_attr_script_truth.attr,

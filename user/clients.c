@@ -64,7 +64,7 @@ void clients__free(struct clients *c)
 /* The maps that the client's object shares with the facility's, by name. */
 static int share_maps(struct bpf_object *obj, struct iovab_bpf *bpf)
 {
-	struct bpf_map *shared[] = { bpf->maps.callers, bpf->maps.cost };
+	struct bpf_map *shared[] = { bpf->maps.callers, bpf->maps.callers_lost, bpf->maps.cost };
 	size_t i;
 
 	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
@@ -83,12 +83,16 @@ static bool is_wanted(const struct bpf_program *prog, bool kprobes)
 	return (bpf_program__type(prog) == BPF_PROG_TYPE_KPROBE) == kprobes;
 }
 
+/* And a map for kprobes alone. */
 static void choose_programs(struct client *c, bool kprobes)
 {
+	struct bpf_map *calls = bpf_object__find_map_by_name(c->obj, "calls");
 	struct bpf_program *prog;
 
 	bpf_object__for_each_program(prog, c->obj)
 		bpf_program__set_autoload(prog, is_wanted(prog, kprobes));
+	if (calls)
+		bpf_map__set_autocreate(calls, kprobes);
 }
 
 /* Those that take the caller away again come last in the object, and are attached first. */

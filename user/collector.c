@@ -2,7 +2,7 @@
 /*
  * Reading the kernel's side once an interval.
  *
- * The counters are read with one batch call for all sources. A source to which
+ * The counters are read with one batch call for SOURCES_AT_ONCE sources. A source to which
  * a report was being added at that moment (struct iovab_source tells) could show
  * a window without its report; it is read again by itself.
  *
@@ -36,6 +36,9 @@
 /* Each collection asks one owner in so many whether its pid still is the same process. */
 #define RECHECK_EVERY	16
 
+/* They are copied on from there; each is whole by itself. More than a bucket of the map can have. */
+#define SOURCES_AT_ONCE	256
+
 /* So many events of a kind are kept for an interval: 60 to 90 MB of them. */
 #define MAX_EVENTS	(1U << 18)
 
@@ -54,9 +57,10 @@ struct collector {
 	unsigned int turn;
 	__u64 secret;				/* of hide() */
 
-	struct iovab_source_key *keys;		/* IOVAB_MAX_SOURCES of each */
+	struct iovab_source_key *keys;		/* SOURCES_AT_ONCE of each */
 	struct iovab_source *values;
-	struct iovab_source_fact *sources;
+	struct iovab_source_fact *sources;	/* IOVAB_MAX_SOURCES of them, of which n_sources are taken */
+	size_t n_sources;
 	struct iovab_hwpt *hwpts;		/* likewise, once there is an HWPT; else NULL */
 	struct known *known;			/* n_known of them */
 	size_t n_known;
@@ -90,8 +94,8 @@ struct collector *collector__new(struct session *s)
 	budget__init(&c->budget, session__budget(s), session__tier(s));
 	if (getrandom(&c->secret, sizeof(c->secret), 0) != sizeof(c->secret))
 		c->secret = clock_ns(CLOCK_MONOTONIC);
-	c->keys = calloc(IOVAB_MAX_SOURCES, sizeof(*c->keys));
-	c->values = calloc(IOVAB_MAX_SOURCES, sizeof(*c->values));
+	c->keys = calloc(SOURCES_AT_ONCE, sizeof(*c->keys));
+	c->values = calloc(SOURCES_AT_ONCE, sizeof(*c->values));
 	c->sources = calloc(IOVAB_MAX_SOURCES, sizeof(*c->sources));
 	c->known = calloc(IOVAB_MAX_SOURCES, sizeof(*c->known));
 	c->live = calloc(IOVAB_MAX_REPORTS, sizeof(*c->live));
@@ -289,24 +293,13 @@ static void read_whole(int map, const struct iovab_source_key *key, struct iovab
 		bpf_map_lookup_elem(map, key, value);
 }
 
-static int read_sources(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
+/* The first @n of those that were read. */
+static void take_sources(struct collector *c, int map, __u32 n)
 {
-	int map = bpf_map__fd(bpf->maps.sources);
-	__u32 cursor, n = IOVAB_MAX_SOURCES;
-	int err = bpf_map_lookup_batch(map, NULL, &cursor, c->keys, c->values, &n, NULL);
+	size_t i;
 
-	if (err && err != -ENOENT)
-		return error__set(e, IOVAB_EXIT_FAILURE, "cannot read the counters: %s",
-				  strerror(-err));
-	return n;
-}
-
-static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
-{
-	int map = bpf_map__fd(bpf->maps.sources);
-	size_t i, out = 0;
-
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && c->n_sources < IOVAB_MAX_SOURCES; i++) {
+		size_t out = c->n_sources;
 		struct iovab_source_fact *f = &c->sources[out];
 		struct known *k;
 
@@ -315,7 +308,7 @@ static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
 		k = get_known(c, &c->keys[i], c->values[i].id, out);
 		if (!k)
 			continue;
-		if (!k->gone_ns && owner_gone(c, &c->keys[i], i)) {
+		if (!k->gone_ns && owner_gone(c, &c->keys[i], out)) {
 			k->gone_ns = c->facts.time_ns;
 			/* its last report may have ended after the read */
 			bpf_map_lookup_elem(map, &c->keys[i], &c->values[i]);
@@ -327,14 +320,32 @@ static void take_sources(struct collector *c, struct iovab_bpf *bpf, __u32 n)
 		memcpy(f->vm, k->vm, sizeof(f->vm));
 		f->hwpt = read_hwpt(c, &c->keys[i], out);
 		f->owner_gone = k->gone_ns != 0;
-		out++;
+		c->n_sources++;
 		if (k->gone_ns && c->facts.time_ns - k->gone_ns > LINGER_NS) {
 			forget_source(c, map, &c->keys[i]);
 			*k = c->known[--c->n_known];
 		}
 	}
+}
+
+static int read_sources(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
+{
+	int map = bpf_map__fd(bpf->maps.sources), err;
+	__u32 cursor, *from = NULL, n;
+
+	c->n_sources = 0;
+	do {
+		n = SOURCES_AT_ONCE;
+		err = bpf_map_lookup_batch(map, from, &cursor, c->keys, c->values, &n, NULL);
+		if (err && err != -ENOENT)
+			return error__set(e, IOVAB_EXIT_FAILURE, "cannot read the counters: %s",
+					  strerror(-err));
+		take_sources(c, map, n);
+		from = &cursor;
+	} while (!err);
 	c->facts.sources = c->sources;
-	c->facts.n_sources = out;
+	c->facts.n_sources = c->n_sources;
+	return 0;
 }
 
 /* Those of @n slots that are taken. */
@@ -361,7 +372,7 @@ static void take_live(struct collector *c, struct iovab_bpf *bpf)
 
 	c->facts.live = c->live;
 	c->facts.n_live = 0;
-	if (bpf->bss->reports_in_flight)
+	if (bpf->data->reports_in_flight)
 		take_slots(c, bpf->bss->slots, IOVAB_MAX_REPORTS);
 	slots = reference__slots(session__reference(c->session), &n);
 	take_slots(c, slots, n);
@@ -380,9 +391,12 @@ static __u64 runs_skipped(const struct collector *c, const struct iovab_bpf *bpf
 
 static void take_losses(struct collector *c, struct iovab_bpf *bpf)
 {
-	memcpy(&c->facts.losses, &bpf->bss->losses, sizeof(c->facts.losses));
+	__u32 zero = 0;
+
+	memcpy(&c->facts.losses, &bpf->data->losses, sizeof(c->facts.losses));
 	reference__add_losses(session__reference(c->session), &c->facts.losses);
 	c->facts.losses.recursion_missed = runs_skipped(c, bpf);
+	bpf_map_lookup_elem(bpf_map__fd(bpf->maps.callers_lost), &zero, &c->facts.losses.callers_full);
 	/* the programs count every free of a report that has no slot, for whatever reason */
 	if (c->facts.losses.joined_late > c->facts.losses.slots_full)
 		c->facts.losses.joined_late -= c->facts.losses.slots_full;
@@ -409,11 +423,8 @@ static int take_chunks(struct collector *c, struct iovab_bpf *bpf, struct iovab_
 
 static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct iovab_error *e)
 {
-	int n = read_sources(c, bpf, e);
-
-	if (n < 0 || take_chunks(c, bpf, e))
+	if (read_sources(c, bpf, e) || take_chunks(c, bpf, e))
 		return -1;
-	take_sources(c, bpf, n);
 	take_live(c, bpf);
 	cost__facts(c->cost, &c->facts.cost);
 	take_losses(c, bpf);

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "iovab.skel.h"
@@ -17,6 +18,9 @@
 
 /* Marks of a report under way are read while it makes more: so often at most. */
 #define READS	4
+
+/* Series that are mapped at once. */
+#define PIECE	256
 
 /* What was counted at one moment. */
 struct counted {
@@ -75,6 +79,49 @@ void cost__free(struct cost *c)
 	free(c);
 }
 
+/* --- the series --- */
+
+/* Some of them, mapped; they are some MiB in all, which would be resident. */
+struct piece {
+	int map;			/* .bss */
+	size_t first;
+	char *at;			/* NULL: none is mapped */
+	size_t bytes;
+	const volatile struct iovab_series *series;
+};
+
+static void piece_unmap(struct piece *p)
+{
+	if (p->at)
+		munmap(p->at, p->bytes);
+	p->at = NULL;
+}
+
+/* Those that @n is among. */
+static bool piece_map(struct piece *p, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), begin, skew;
+
+	piece_unmap(p);
+	p->first = n - n % PIECE;
+	begin = offsetof(struct iovab_bpf__bss, series.of) + p->first * sizeof(*p->series);
+	skew = begin % page;
+	p->bytes = skew + PIECE * sizeof(*p->series);
+	p->at = mmap(NULL, p->bytes, PROT_READ, MAP_SHARED, p->map, (off_t)(begin - skew));
+	if (p->at == MAP_FAILED)
+		p->at = NULL;
+	p->series = (const volatile struct iovab_series *)(p->at + skew);
+	return p->at;
+}
+
+/* The series of slot @n of the facility's; NULL: it cannot be read. */
+static const volatile struct iovab_series *piece_series(struct piece *p, size_t n)
+{
+	if ((!p->at || n - p->first >= PIECE) && !piece_map(p, n))
+		return NULL;
+	return &p->series[n - p->first];
+}
+
 /* --- what was counted --- */
 
 /*
@@ -100,32 +147,54 @@ static __u64 marks_under_way(const volatile struct iovab_series *s)
 	return 0;
 }
 
-static void count_slots(struct cost *c, const volatile struct iovab_slot *slots,
-			const volatile struct iovab_series *series, size_t n, struct counted *now)
+/* Whether the slot is taken, by a report that has begun. */
+static bool count_slot(struct cost *c, const volatile struct iovab_slot *slot)
 {
+	__u64 start = slot->start_ns;
+
+	if (!slot->key || !start)
+		return false;
+	if (!c->oldest_start_ns || start < c->oldest_start_ns)
+		c->oldest_start_ns = start;
+	return true;
+}
+
+/* Below the tier sets there are no series. */
+static void count_facilitys(struct cost *c, const struct iovab_bpf *bpf, struct counted *now)
+{
+	struct piece piece = { .map = bpf_map__fd(bpf->maps.bss) };
+	const volatile struct iovab_series *series;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		__u64 start = slots[i].start_ns;
-
-		if (!slots[i].key || !start)
+	for (i = 0; i < IOVAB_MAX_REPORTS; i++) {
+		if (!count_slot(c, &bpf->bss->slots[i]) || bpf->rodata->tier < IOVAB_TIER_SETS)
 			continue;
-		if (!c->oldest_start_ns || start < c->oldest_start_ns)
-			c->oldest_start_ns = start;
-		now->marks += marks_under_way(&series[i]);
+		series = piece_series(&piece, i);
+		if (series)
+			now->marks += marks_under_way(series);
 	}
+	piece_unmap(&piece);
+}
+
+static void count_references(struct cost *c, struct counted *now)
+{
+	const struct reference *r = session__reference(c->session);
+	const volatile struct iovab_series *series = reference__series(r);
+	const volatile struct iovab_slot *slots;
+	size_t i, n;
+
+	slots = reference__slots(r, &n);
+	for (i = 0; i < n; i++)
+		if (count_slot(c, &slots[i]))
+			now->marks += marks_under_way(&series[i]);
 }
 
 static void count_under_way(struct cost *c, const struct iovab_bpf *bpf, struct counted *now)
 {
-	const volatile struct iovab_slot *slots;
-	size_t n;
-
 	c->oldest_start_ns = 0;
-	if (bpf->bss->reports_in_flight)
-		count_slots(c, bpf->bss->slots, bpf->bss->series.of, IOVAB_MAX_REPORTS, now);
-	slots = reference__slots(session__reference(c->session), &n);
-	count_slots(c, slots, reference__series(session__reference(c->session)), n, now);
+	if (bpf->data->reports_in_flight)
+		count_facilitys(c, bpf, now);
+	count_references(c, now);
 }
 
 /* False: the kernel does not tell. */

@@ -56,6 +56,8 @@ static const char *const loss_help[] = {
 	"events: strips and the list of losses miss them",
 	"marks that a recording misses; no figure is wrong",
 	"BPF program runs that the kernel skipped",
+	"requests of which it is not known for which device",
+	"reports of which it is not known whether they failed",
 };
 
 _Static_assert(sizeof(loss_help) / sizeof(loss_help[0]) == MODEL_LOSSES,

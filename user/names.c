@@ -106,6 +106,8 @@ static const struct {
 	LOSS(events_dropped, false),	/* the strip misses windows, no total does */
 	LOSS(marks_dropped, false),	/* counted, but not in the recording */
 	LOSS(recursion_missed, true),
+	LOSS(callers_full, true),
+	LOSS(results_missed, true),
 #undef LOSS
 };
 

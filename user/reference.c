@@ -58,8 +58,8 @@ static int load(struct ref_bpf *ref, struct iovab_bpf *bpf)
 	ref->data->tier_word = bpf->data->tier_word;
 	ref->rodata->want_reports = bpf->rodata->want_reports;
 	ref->rodata->want_marks = bpf->rodata->want_marks;
-	ref->bss->last_source_id = FIRST_SOURCE;
-	ref->bss->last_serial = FIRST_REPORT;
+	ref->data->last_source_id = FIRST_SOURCE;
+	ref->data->last_serial = FIRST_REPORT;
 	if (ref->rodata->tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(ref->maps.what_ifs, 1);
 	else
@@ -151,7 +151,7 @@ const volatile struct iovab_slot *reference__slots(const struct reference *r, si
 	*n = 0;
 	if (!r)
 		return NULL;
-	if (r->bpf->bss->reports_in_flight)
+	if (r->bpf->data->reports_in_flight)
 		*n = sizeof(r->bpf->bss->slots) / sizeof(r->bpf->bss->slots[0]);
 	return r->bpf->bss->slots;
 }
@@ -163,7 +163,7 @@ const volatile struct iovab_series *reference__series(const struct reference *r)
 
 void reference__add_losses(const struct reference *r, struct iovab_losses *sum)
 {
-	const __u64 *losses = r ? (const __u64 *)&r->bpf->bss->losses : NULL;
+	const __u64 *losses = r ? (const __u64 *)&r->bpf->data->losses : NULL;
 	size_t i;
 
 	for (i = 0; losses && i < sizeof(*sum) / sizeof(*losses); i++)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "session.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <malloc.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "clients.h"
@@ -101,6 +103,11 @@ struct session *session__new(const struct session_options *opts, struct iovab_er
 	struct session *s;
 
 	verbose = opts->verbose;
+	/*
+	 * Large arrays are mappings of their own, which grow in place and go back whole. What
+	 * libbpf frees would raise the limit above all of ours.
+	 */
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	libbpf_set_print(print_libbpf);
 	if (features__check_access(e))
 		return NULL;
@@ -161,9 +168,25 @@ static int fail(struct session *s, struct iovab_error *e, const char *what, int 
 			  strerror(-err));
 }
 
-/* What nobody asked for has maps of the least size. */
-static void size_rings(struct session *s)
+static bool uses_kprobes(const struct session *s)
 {
+	size_t i;
+
+	for (i = 0; i < N_HOOKS; i++)
+		if (hook_wanted(s, &hooks[i]) && s->features.hooks[hooks[i].signal].method == FEATURES_KPROBE)
+			return true;
+	return false;
+}
+
+/* What nobody asked for has no maps, or ones of the least size. */
+static void size_maps(struct session *s)
+{
+	if (s->opts.tier < IOVAB_TIER_SETS)
+		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
+	if (s->opts.max_sources)
+		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
+	bpf_map__set_autocreate(s->bpf->maps.calls, uses_kprobes(s));
+	bpf_map__set_autocreate(s->bpf->maps.walks, uses_kprobes(s));
 	if (s->opts.ring_bytes)
 		bpf_map__set_max_entries(s->bpf->maps.events, s->opts.ring_bytes);
 	if (!marks_wanted(s)) {
@@ -174,6 +197,51 @@ static void size_rings(struct session *s)
 	}
 }
 
+_Static_assert(offsetof(struct iovab_bpf__bss, slots) < offsetof(struct iovab_bpf__bss, series),
+	       "the series come last");
+
+/* The series are there in the tier sets; below it only the first, for there must be something at their address. */
+static size_t bss_size(const struct session *s)
+{
+	return s->opts.tier >= IOVAB_TIER_SETS ? sizeof(struct iovab_bpf__bss) :
+						 offsetof(struct iovab_bpf__bss, series.of[1]);
+}
+
+/*
+ * The map of .bss. libbpf would make it as large as the section, and write zeros of the
+ * same size over the zeros that are in it.
+ */
+static int make_bss(struct session *s)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "iovab.bss", sizeof(__u32), bss_size(s), 1, &opts);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = bpf_map__reuse_fd(s->bpf->maps.bss, fd);
+	close(fd);
+	return err;
+}
+
+/*
+ * Of .bss the slots stay mapped; what is mapped is resident, and who needs series maps some
+ * at a time (cost.c). libbpf has mapped all or nothing, as it does with what it was handed.
+ */
+static int map_bss(struct session *s)
+{
+	size_t page = sysconf(_SC_PAGESIZE), all = sizeof(struct iovab_bpf__bss);
+	size_t mapped = (offsetof(struct iovab_bpf__bss, series) + page - 1) & ~(page - 1);
+	char *bss = (char *)s->bpf->bss;
+
+	if (mmap(bss, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 bpf_map__fd(s->bpf->maps.bss), 0) == MAP_FAILED ||
+	    mmap(bss + mapped, all - mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
 /* All maps but the variables'. */
 static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
 {
@@ -181,10 +249,12 @@ static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
 	int err;
 
 	bpf_object__for_each_map(map, to->obj) {
-		if (bpf_map__is_internal(map))
+		if (bpf_map__is_internal(map) || !bpf_map__autocreate(map))
 			continue;
 		other = bpf_object__find_map_by_name(from->obj, bpf_map__name(map));
-		err = other ? bpf_map__reuse_fd(map, bpf_map__fd(other)) : -ENOENT;
+		if (!other)
+			return -ENOENT;
+		err = bpf_map__fd(other) < 0 ? 0 : bpf_map__reuse_fd(map, bpf_map__fd(other));
 		if (err)
 			return err;
 	}
@@ -218,16 +288,16 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->want_reports = s->opts.want_reports;
 	s->bpf->rodata->direct_map_var = s->features.direct_map_var;
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
-	if (s->opts.tier < IOVAB_TIER_SETS)
-		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
-	size_rings(s);
-	if (s->opts.max_sources)
-		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
+	size_maps(s);
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s, &hooks[i]), hook_wanted(s, &hooks[i]));
-	err = maps ? take_maps(s->bpf, maps) : 0;
+	err = make_bss(s);
+	if (!err && maps)
+		err = take_maps(s->bpf, maps);
 	if (!err)
 		err = iovab_bpf__load(s->bpf);
+	if (!err)
+		err = map_bss(s);
 	iovab_bpf__destroy(maps);
 	if (err)
 		return fail(s, e, "load the BPF programs", err);
@@ -250,8 +320,8 @@ static int refuse_tier(const struct session *s, struct iovab_error *e)
 /* Those clients that were found; before the facility's programs begin to ask for whom. */
 static void attach_clients(struct session *s)
 {
-	s->bpf->bss->vfio_callback = s->features.vfio_callback;
-	s->bpf->bss->iommufd_callback = s->features.iommufd_callback;
+	s->bpf->data->vfio_callback = s->features.vfio_callback;
+	s->bpf->data->iommufd_callback = s->features.iommufd_callback;
 	clients__attach(s->clients, &s->features, s->bpf);
 }
 

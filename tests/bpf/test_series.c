@@ -174,7 +174,7 @@ static void mark(__u64 start, __u64 length)
 
 	if (mark_in_series(s, start, length, true) || mark_in_series(s, start, length, false))
 		return;
-	mark_apart(0, start, length);
+	mark_apart(s, 0, start, length);
 }
 
 static void pin(__u64 first_page, __u64 pages)
@@ -244,7 +244,7 @@ static void play(struct model *m, __u32 marks)
 		model_mark(m, r->iova + page * size, length);
 		before_pages = mark_pages;
 	}
-	mark_finish(0);
+	mark_finish(series_at(0), 0);
 	model_run_end(m);
 }
 

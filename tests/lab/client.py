@@ -160,6 +160,6 @@ def set_engine(number, **settings):
 	"""The whole engine: what is not given gets its default."""
 	defaults = {"pattern": "sequential", "order": "ascending", "merge": 0, "rate": 0, "seed": 1,
 		    "fault_redundant": 0, "fault_overshoot": 0, "fault_cross": 0,
-		    "fault_delay_ms": 0, "stop": 0, "page_size": PAGE}
+		    "fault_delay_ms": 0, "fault_hold": 0, "stop": 0, "page_size": PAGE}
 	for file, value in {**defaults, **settings}.items():
 		harness.write(harness.engine(number, file), value)

@@ -36,7 +36,9 @@ PARTS = {
 	"upstream": (("upstream", "test_upstream", None),),
 	"refusal": (("refusal", "test_refusal", None), ("rows", "test_refrows", None)),
 	"qemu": (("qemu", "test_qemu", None),),
-	"exporter": (("exporter", "test_exporter", 4), ("budget", "test_budget", 4)),
+	"exporter": (("exporter", "test_exporter", 4), ("budget", "test_budget", 4),
+		     # last: many devices
+		     ("crowd", "test_crowd", None)),
 }
 
 

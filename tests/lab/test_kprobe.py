@@ -4,6 +4,7 @@
 import client
 import expect
 import harness
+from crowd import Crowd
 
 TESTS, test, suite = harness.registry()
 
@@ -57,3 +58,27 @@ def a_pin_that_fails(case):
 	lost = 0 if error else 5 * client.PAGE
 	case.equal("lost_by", total["lost_by"], {"window_bytes": 0, "pin_bytes": lost, "below_bytes": 0})
 	expect.check_quiet(case, row)
+
+
+@test
+def more_calls_than_it_tells_of(case):
+	"""The kernel tells the return of ten calls at once; how the others ended is not known, and counted."""
+	reports = 30
+	top = harness.Top(case, "windows", delay=0.3, args=("--kprobes",))
+	crowd = Crowd(case, reports, [0], 1)
+
+	def row():
+		rows = [row for row in top.last().values() if row["pid"] == crowd.helpers[0].pid]
+		return rows[0] if rows else None
+
+	harness.wait_until(lambda: row() and row()["reports_in_flight"] == reports, "all are in flight")
+	case.equal("results missed", row()["losses"]["results_missed"], 0)
+	# each ends with an error: it was killed
+	crowd.helpers[0].end(9)
+	crowd.hold(False)
+	harness.wait_until(lambda: row()["total"]["reports"] == reports, "all have ended")
+	top.end()
+	errors, missed = row()["total"]["report_errors"], row()["losses"]["results_missed"]
+	case.equal("reports seen to fail, and not seen to end", errors + missed, reports)
+	case.check(0 < missed < reports, f"{missed} results were missed")
+	case.equal("events lost", row()["events_lost"], missed)

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# build/migrate. Included by the top Makefile; works alone, too.
+# build/migrate and build/crowd, the clients. Included by the top Makefile; works alone, too.
 
 MIGRATE_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
 MIGRATE_SRCS := $(wildcard $(MIGRATE_DIR)migrate*.c)
 MIGRATE_BUILD ?= $(or $(BUILD),build)
 
+CROWD_SRCS := $(addprefix $(MIGRATE_DIR),crowd.c migrate_vfio.c migrate_engine.c)
+
 $(MIGRATE_BUILD)/migrate: $(MIGRATE_SRCS) $(MIGRATE_DIR)migrate.h
+$(MIGRATE_BUILD)/crowd: $(CROWD_SRCS) $(MIGRATE_DIR)migrate.h
+$(MIGRATE_BUILD)/migrate $(MIGRATE_BUILD)/crowd:
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CCLD    $@";) \
 	$(or $(CC),cc) -std=gnu11 -D_GNU_SOURCE -O2 -g $(CFLAGS) \
 		-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers \
-		-o $@ $(MIGRATE_SRCS) $(LDFLAGS) -pthread -ljansson
+		-o $@ $(filter %.c,$^) $(LDFLAGS) -pthread -ljansson
