@@ -5,16 +5,17 @@
  * A report's state is found by the address of its iova_bitmap, which every
  * hook is given. The address hashes to a slot; a slot is claimed by the first
  * hook that sees the object and released when the object is freed. Claiming
- * probes a few neighbours, and all slots if these are taken, and is the only step
- * on which two CPUs can meet (a compare-and-swap). From then on the object, and so its slot, is used by
- * one task at a time: VFIO and iommufd allocate it, walk it and free it in one
- * ioctl. So nothing in a slot needs an atomic, and no cache line of a slot is
- * written by two CPUs at once.
+ * probes a few neighbours, and all slots if these are taken. It is the only step
+ * on which two CPUs can meet (a compare-and-swap). From then on the object, and so
+ * its slot, is used by one task at a time: VFIO and iommufd allocate it, walk it
+ * and free it in one ioctl. So nothing in a slot needs an atomic, and no cache
+ * line of a slot is written by two CPUs at once.
  *
- * A slot has three parts with the same number. `struct iovab_slot` is in .bss: what user
- * space looks at to list the reports in flight. `struct iovab_series` (series.h) is there, too,
- * in the tier sets: what a mark needs, the commonest in one cache line, reached without a helper. `struct
- * report` is in an array map: all the rest, touched a few times a window.
+ * A slot has three parts with the same number. `struct iovab_slot` is in .bss: what
+ * user space looks at to list the reports in flight. `struct iovab_series` (series.h)
+ * is there, too, in the tier sets: what a mark needs, the commonest in one cache line,
+ * reached without a helper. `struct report` is in an array map: all the rest, touched
+ * a few times a window.
  */
 #ifndef IOVAB_BPF_STATE_H
 #define IOVAB_BPF_STATE_H

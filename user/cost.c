@@ -160,7 +160,7 @@ static bool count_slot(struct cost *c, const volatile struct iovab_slot *slot)
 }
 
 /* Below the tier sets there are no series. */
-static void count_facilitys(struct cost *c, const struct iovab_bpf *bpf, struct counted *now)
+static void count_facility(struct cost *c, const struct iovab_bpf *bpf, struct counted *now)
 {
 	struct piece piece = { .map = bpf_map__fd(bpf->maps.bss) };
 	const volatile struct iovab_series *series;
@@ -176,7 +176,7 @@ static void count_facilitys(struct cost *c, const struct iovab_bpf *bpf, struct 
 	piece_unmap(&piece);
 }
 
-static void count_references(struct cost *c, struct counted *now)
+static void count_reference(struct cost *c, struct counted *now)
 {
 	const struct reference *r = session__reference(c->session);
 	const volatile struct iovab_series *series = reference__series(r);
@@ -193,8 +193,8 @@ static void count_under_way(struct cost *c, const struct iovab_bpf *bpf, struct 
 {
 	c->oldest_start_ns = 0;
 	if (bpf->data->reports_in_flight)
-		count_facilitys(c, bpf, now);
-	count_references(c, now);
+		count_facility(c, bpf, now);
+	count_reference(c, now);
 }
 
 /* False: the kernel does not tell. */
