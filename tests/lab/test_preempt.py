@@ -54,7 +54,9 @@ def check_reports(case, rows, results):
 @test
 def counted_and_skipped_are_all(case):
 	prepare(case)
-	top = harness.Top(case, "sets", delay=0.5, missed_ok=True)
+	# It looks at no map meanwhile: on a CPU where a task is preempted in a system call on a
+	# map, the kernel runs no program of a kprobe's, and a report's end may be missed.
+	top = harness.Top(case, "sets", missed_ok=True)
 	results = []
 	for _ in range(TRIES):
 		results += report_both(case)
