@@ -288,11 +288,15 @@ class Top(Helper):
 			raise Skip(f"this kernel preempts: its recursion guard skipped {missed} runs of "
 				   "programs, which are shown as events lost")
 
-	def finish(self):
-		"""Ends it as a user does; the rows of the last collection."""
+	def end_well(self):
+		"""Ends it as a user does."""
 		status = self.end()
 		if status != 0:
 			raise Unmet(f"{self.name} ended with {status}: {self.err().strip()[-300:]}")
+
+	def finish(self):
+		"""Ends it; the rows of the last collection."""
+		self.end_well()
 		lines = self.lines()
 		self.skip_if_preempted(lines)
 		time_of_last = lines[-1]["time"] if lines else None
