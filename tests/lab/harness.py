@@ -46,7 +46,7 @@ class Unmet(Exception):
 	"""An expectation without which the case cannot go on."""
 
 
-def wait_until(condition, what, seconds=DEADLINE_S):
+def wait_until(condition, what, seconds=DEADLINE_S, poll_s=POLL_S):
 	"""Polls until @condition is true; returns what it returned."""
 	end = time.monotonic() + seconds
 	while True:
@@ -55,7 +55,7 @@ def wait_until(condition, what, seconds=DEADLINE_S):
 			return value
 		if time.monotonic() > end:
 			raise Unmet(f"{what}: not within {seconds} s")
-		time.sleep(POLL_S)
+		time.sleep(poll_s)
 
 
 def read(path):
