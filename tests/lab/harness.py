@@ -14,6 +14,7 @@ fails the folder is copied to the results, which come back to the host.
 import contextlib
 import ctypes
 import errno
+import functools
 import gzip
 import json
 import os
@@ -111,11 +112,16 @@ class Helper:
 class Case:
 	def __init__(self, name):
 		self.name = name
-		self.folder = os.path.join(WORK, name.replace("/", "_").replace(" ", "_"))
 		self.wrong = []
 		self.helpers = []
 		self.count = 0
-		os.makedirs(self.folder, exist_ok=True)
+
+	@functools.cached_property
+	def folder(self):
+		"""Made when it is asked for: most cases look at what another one did."""
+		path = os.path.join(WORK, self.name.replace("/", "_").replace(" ", "_"))
+		os.makedirs(path, exist_ok=True)
+		return path
 
 	def check(self, good, text):
 		if not good:
@@ -146,6 +152,7 @@ class Results:
 	def __init__(self, only=None):
 		self.passed = self.failed = self.skipped = 0
 		self.only = only or []
+		self.times = open(TIMES, "a", buffering=1)
 
 	def wanted(self, name):
 		return not self.only or any(word in name for word in self.only)
@@ -167,8 +174,7 @@ class Results:
 					  f"({os.path.basename(last.filename)}:{last.lineno})")
 		finally:
 			case.close()
-		with open(TIMES, "a") as log:
-			log.write(f"{time.monotonic() - started:8.2f} {name}\n")
+		self.times.write(f"{time.monotonic() - started:8.2f} {name}\n")
 		self.conclude(case, verdict)
 
 	def conclude(self, case, verdict):
@@ -186,7 +192,8 @@ class Results:
 		else:
 			self.passed += 1
 			print(f"PASS {case.name}")
-		shutil.rmtree(case.folder, ignore_errors=True)
+		if "folder" in vars(case):
+			shutil.rmtree(case.folder, ignore_errors=True)
 		sys.stdout.flush()
 
 	def keep(self, case):
