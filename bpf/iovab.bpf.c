@@ -252,3 +252,4 @@ static __always_inline void handle_free(__u64 key, __u64 now)
 
 #include "trampolines.h"
 #include "kprobes.h"
+#include "sweep.h"

@@ -425,6 +425,7 @@ static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct i
 {
 	if (read_sources(c, bpf, e) || take_chunks(c, bpf, e))
 		return -1;
+	session__sweep(c->session);
 	take_live(c, bpf);
 	cost__facts(c->cost, &c->facts.cost);
 	take_losses(c, bpf);

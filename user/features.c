@@ -282,7 +282,8 @@ static void evade_preemption(struct features *f)
 	};
 	size_t i;
 
-	if (!preemption__on())
+	f->preempts = preemption__on();
+	if (!f->preempts)
 		return;
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		use_kprobe(&f->hooks[signals[i]], "this kernel preempts");

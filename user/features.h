@@ -55,6 +55,7 @@ struct features {
 	 */
 	__u64 vfio_callback, iommufd_callback;
 	bool kprobes;			/* all by kprobes, the clients' functions, too */
+	bool preempts;			/* the kernel may keep programs out of calls */
 	/* where the kernel keeps the addresses of its direct map and of its struct pages; 0: nowhere */
 	__u64 direct_map_var, page_map_var;
 	unsigned int client_modules;	/* that were there when these were looked up: bits */

@@ -291,6 +291,7 @@ static int load(struct session *s, struct iovab_error *e)
 	size_maps(s);
 	for (i = 0; i < N_HOOKS; i++)
 		bpf_program__set_autoload(hook_program(s, &hooks[i]), hook_wanted(s, &hooks[i]));
+	bpf_program__set_autoload(s->bpf->progs.sweep, s->features.present && s->features.preempts);
 	err = make_bss(s);
 	if (!err && maps)
 		err = take_maps(s->bpf, maps);
@@ -517,6 +518,15 @@ void session__refresh(struct session *s)
 	attach_clients(s);
 	targets__close();
 	attach_reference(s);
+}
+
+void session__sweep(struct session *s)
+{
+	int fd = s->attached ? bpf_program__fd(s->bpf->progs.sweep) : -1;
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (fd >= 0)
+		bpf_prog_test_run_opts(fd, &opts);
 }
 
 bool session__attached(const struct session *s)

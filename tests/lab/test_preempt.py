@@ -4,13 +4,18 @@
 The kernel runs a tracing program once at a time on a CPU: a mark that comes while
 another task was preempted inside the program is skipped, and counted as such.
 So counted and skipped must add up to what the devices did.
+
+A kprobe's program is skipped where another task was preempted in a system call on a BPF
+map, which a hammer sees to.
 """
 
 import json
 import os
+import time
 
 import client
 import harness
+from crowd import Crowd
 
 TESTS, test, suite = harness.registry()
 
@@ -99,3 +104,43 @@ def probe_says_how(case):
 		   {"alloc": "kprobe", "free": "kprobe", "pin": "kprobe", "unpin": "kprobe",
 		    "for_each": "trampoline", "set": "trampoline"})
 	case.equal("reasons", {hook.get("why") for hook in hooks}, {None, "this kernel preempts"})
+
+
+def start_hammer(case):
+	"""It shares the CPU with those who report, and is preempted inside its calls."""
+	return harness.Helper(case, "hammer", ["build/hammer", 0])
+
+
+def ends_hammered(case, top):
+	"""Reports end while the hammer is at it: the row of their process, and how many there were."""
+	reports = 8
+	crowd = Crowd(case, reports, [0], 1, preexec_fn=on_cpu_0)
+
+	def row():
+		rows = [row for row in top.last().values() if row["pid"] == crowd.helpers[0].pid]
+		return rows[0] if rows else None
+
+	harness.wait_until(lambda: row() and row()["reports_in_flight"] == reports, "all are in flight")
+	hammer = start_hammer(case)
+	time.sleep(0.3)
+	crowd.hold(False)
+	crowd.helpers[0].wait()
+	hammer.end(9)
+	harness.wait_until(lambda: not row()["reports_in_flight"], "none is in flight", 5)
+	return row(), reports
+
+
+@test
+def what_was_missed_all_the_same(case):
+	"""By kprobes alone: reports whose end was missed are lost, and not in flight for ever."""
+	prepare(case)
+	top = harness.Top(case, "windows", delay=0.3, args=("--kprobes",), missed_ok=True)
+	seen = reports = 0
+	for _ in range(TRIES):
+		row, more = ends_hammered(case, top)
+		seen += row["total"]["reports"]
+		reports += more
+		if seen < reports:
+			break
+	case.check(seen < reports, "the test itself: the end of each was seen")
+	case.equal("reports whose end was missed", row["losses"]["ends_missed"], reports - seen)
