@@ -36,6 +36,7 @@ struct features_hook {
 	const char *function;	/* the kernel's */
 	enum features_method method;
 	const char *how;	/* at which of its ends */
+	bool paired;		/* a trampoline besides (bpf/pair.h) */
 	const char *why;	/* the method is not the cheapest one; NULL: it is */
 	enum iovab_tier tier;	/* the lowest that needs it */
 };
