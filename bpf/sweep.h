@@ -22,12 +22,20 @@ static __always_inline bool thread_gone(const struct report *r)
 
 __noinline int sweep_slot(__u32 n, __u64 now)
 {
-	struct iovab_slot *s = slot_at(n);
+	volatile struct iovab_slot *s = slot_at(n);
 	struct report *r = report_at(n);
+	__u64 key, start_ns;
 
-	if (!r || !s->key || !s->start_ns || now - s->start_ns < SWEEP_NS || now < s->start_ns)
+	if (!r)
 		return 0;
-	if (thread_gone(r) || (r->called && !bpf_map_lookup_elem(&callers, &r->thread)))
+	key = s->key;
+	start_ns = s->start_ns;
+	if (!key || !start_ns || now < start_ns || now - start_ns < SWEEP_NS)
+		return 0;
+	if (!thread_gone(r) && (!r->called || bpf_map_lookup_elem(&callers, &r->thread)))
+		return 0;
+	/* it may have ended meanwhile; who has left the call does not end it any more */
+	if (s->key == key && s->start_ns == start_ns)
 		report_drop(n, r);
 	return 0;
 }
