@@ -5,10 +5,11 @@
  * A program decides which event this is and hands it on; what the event means
  * stands in the header of its noun. Each signal has a program for a trampoline
  * (trampolines.h) and one for a kprobe (kprobes.h), where the kernel has no
- * trampolines or no type information for the function. Programs are off by default
- * (SEC "?..."): user/session.c switches on those whose function exists and that the
- * tier needs, and attaches the ones that open a report last, so that whatever they
- * begin the others will see the rest of.
+ * trampolines or no type information for the function, and both where one may be kept
+ * out (pair.h). There the two scan in buffers of their own: those of a kprobe's program lie
+ * @scans behind. Programs are off by default (SEC "?..."): user/session.c switches on those
+ * whose function exists and that the tier needs, and attaches the ones that open a report
+ * last, so that whatever they begin the others will see the rest of.
  *
  *   alloc, pin     iova_bitmap_get    entry: a report or its next window begins
  *   (eager)                           exit: the pin succeeded or failed
@@ -22,6 +23,7 @@
  *
  * Device, HWPT and phase come from the clients' ioctls: vfio.bpf.c, iommufd.bpf.c.
  */
+#include "pair.h"
 #include "report.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -34,7 +36,8 @@ static __always_inline void pin_begun(struct report *r)
 	r->pin_start_ns = bpf_ktime_get_ns();
 }
 
-static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 key, __u64 now)
+static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 key, __u64 now,
+					     __u32 scans)
 {
 	struct report *r;
 	int n;
@@ -51,7 +54,7 @@ static __always_inline void handle_pin_entry(struct iova_bitmap *obj, __u64 key,
 	r = report_at(n);
 	if (!r)
 		return;
-	window_end(n, r, SCAN_PIN_ENTRY);
+	window_end(n, r, SCAN_PIN_ENTRY + scans);
 	pin_begun(r);
 }
 
@@ -66,7 +69,7 @@ static __always_inline void pin_begin_missed(struct report *r)
 
 /* A pin of @npages from @addr on ended; @npages <= 0: it failed. */
 static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, long npages,
-				      __u64 now)
+				      __u64 now, __u32 scans)
 {
 	if (r->pin_start_ns)
 		pin_timed(r, now - r->pin_start_ns);
@@ -74,7 +77,7 @@ static __always_inline void pin_ended(__u32 n, struct report *r, __u64 addr, lon
 		pin_begin_missed(r);
 	r->pin_start_ns = 0;
 	if (npages > 0) {
-		window_start(n, r, addr, npages, now);
+		window_start(n, r, addr, npages, now, SCAN_PIN_EXIT + scans);
 		if (follows_marks(r))
 			mark_pinned(n, r);
 	} else {
@@ -96,7 +99,8 @@ static __always_inline void alloc_will_fail(__u32 n, const struct report *r)
 	bpf_map_update_elem(&failing_allocs, &thread, &f, BPF_ANY);
 }
 
-static __always_inline void handle_pin_exit(struct iova_bitmap *obj, __u64 key, int err, __u64 now)
+static __always_inline void handle_pin_exit(struct iova_bitmap *obj, __u64 key, int err, __u64 now,
+					    __u32 scans)
 {
 	int n = slot_find(key);
 	struct report *r;
@@ -113,7 +117,7 @@ static __always_inline void handle_pin_exit(struct iova_bitmap *obj, __u64 key, 
 	}
 	pin_ended(n, r,
 		  r->bitmap_addr + BPF_CORE_READ(obj, mapped_base_index) * index_bytes,
-		  err ? err : (long)BPF_CORE_READ(obj, mapped.npages), now);
+		  err ? err : (long)BPF_CORE_READ(obj, mapped.npages), now, scans);
 }
 
 /* An eager kernel's alloc reports an error: its report ends without a free, unless that was seen. */
@@ -151,29 +155,31 @@ static __always_inline int find_by_pages(__u64 pages)
 	return n ? *n : -1;
 }
 
-static __always_inline void handle_gup_entry(int n)
+static __always_inline void handle_gup_entry(int n, __u32 scans)
 {
 	struct report *r = report_at(n);
 
-	/* the window before was unpinned before */
-	if (r)
-		pin_begun(r);
+	if (!r)
+		return;
+	/* the window before was unpinned before, but that need not have been seen */
+	window_end(n, r, SCAN_PIN_ENTRY + scans);
+	pin_begun(r);
 }
 
-static __always_inline void handle_gup_exit(int n, __u64 addr, long npages, __u64 now)
+static __always_inline void handle_gup_exit(int n, __u64 addr, long npages, __u64 now, __u32 scans)
 {
 	struct report *r = report_at(n);
 
 	if (r)
-		pin_ended(n, r, addr, npages, now);
+		pin_ended(n, r, addr, npages, now, scans);
 }
 
-static __always_inline void handle_unpin(int n)
+static __always_inline void handle_unpin(int n, __u32 scans)
 {
 	struct report *r = report_at(n);
 
 	if (r)
-		window_end(n, r, SCAN_UNPIN);
+		window_end(n, r, SCAN_UNPIN + scans);
 }
 
 static __always_inline void handle_for_each_entry(__u64 key, __u64 fn)
@@ -222,7 +228,7 @@ static __always_inline int set_rest(__u64 key, __u64 iova, __u64 length)
 	return 0;
 }
 
-static __always_inline void handle_free(__u64 key, __u64 now)
+static __always_inline void handle_free(__u64 key, __u64 now, __u32 scans)
 {
 	int n = slot_find(key);
 	struct iovab_slot *s;
@@ -245,10 +251,11 @@ static __always_inline void handle_free(__u64 key, __u64 now)
 		count(&losses.results_missed);
 	/* the last scan comes after the report's end: its time is not to be taken off */
 	own_ns = r->own_ns;
-	window_end(n, r, SCAN_FREE);
+	window_end(n, r, SCAN_FREE + scans);
 	r->own_ns = own_ns;
 	report_end(n, r, s, now);
 }
 
 #include "trampolines.h"
 #include "kprobes.h"
+#include "sweep.h"

@@ -66,6 +66,8 @@ struct file {
 
 struct task_struct {
 	struct task_struct *group_leader;
+	int exit_state;
+	int pid;
 	__u64 start_boottime;
 	char comm[IOVAB_COMM_LEN];
 } __reloc;

@@ -3,41 +3,24 @@
  * The same programs for kprobes: dearer, but they need nothing but the symbol.
  *
  * At a function's exit its arguments are gone, so its entry keeps them for the
- * thread: of a pin in one map, since none calls another, and of for_each, which
- * calls what pins, in one of its own.
+ * thread: of a pin where pairs leave word of their calls (pair.h), since none of them
+ * calls another, and of for_each, which calls what pins, in a map of its own.
  */
-struct call {
-	__u64 key;		/* of the object, or ... */
-	__u64 obj;		/* ... its address; of a pin: */
-	__u64 start;		/* the user address */
-	__u32 slot;		/* the report's */
-	__u32 pad;
-};
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, IOVAB_MAX_REPORTS);
-	__type(key, __u64);
-	__type(value, struct call);
-} calls SEC(".maps");
+/* A kprobe's program is not preempted in a scan, but may come while its other is. */
+#define SCAN_BY_KPROBE	(paired ? SCAN_USERS : 0)
 
-static __always_inline void call_keep(const struct call *c)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-
-	bpf_map_update_elem(&calls, &thread, c, BPF_ANY);
-}
-
-/* What the entry kept; false: nothing. */
-static __always_inline bool call_take(struct call *c)
+/* What the entry kept of a pin; false: nothing, or the trampoline's program has taken it. */
+static __always_inline bool pin_take(struct call *c)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct call *kept = bpf_map_lookup_elem(&calls, &thread);
 
-	if (!kept)
+	if (!kept || kept->kind != CALL_PIN)
 		return false;
 	*c = *kept;
-	bpf_map_delete_elem(&calls, &thread);
+	call_drop();
+	pair_cover();
 	return true;
 }
 
@@ -45,11 +28,11 @@ SEC("?kprobe/iova_bitmap_get")
 int pin_entry_kprobe(struct pt_regs *ctx)
 {
 	__u64 now = bpf_ktime_get_ns();
-	struct call c = { .obj = PT_REGS_PARM1(ctx) };
+	struct call c = { .kind = CALL_PIN, .obj = PT_REGS_PARM1(ctx) };
 
 	c.key = key_of_number(c.obj);
-	call_keep(&c);
-	handle_pin_entry((void *)c.obj, c.key, now);
+	pair_take(&c);
+	handle_pin_entry((void *)c.obj, c.key, now, SCAN_BY_KPROBE);
 	cost_add(now);
 	return 0;
 }
@@ -60,8 +43,8 @@ int pin_exit_kprobe(struct pt_regs *ctx)
 	__u64 now = bpf_ktime_get_ns();
 	struct call c;
 
-	if (call_take(&c))
-		handle_pin_exit((void *)c.obj, c.key, PT_REGS_RC(ctx), now);
+	if (pin_take(&c))
+		handle_pin_exit((void *)c.obj, c.key, PT_REGS_RC(ctx), now, SCAN_BY_KPROBE);
 	cost_add(now);
 	return 0;
 }
@@ -69,9 +52,14 @@ int pin_exit_kprobe(struct pt_regs *ctx)
 SEC("?kretprobe/iova_bitmap_alloc")
 int alloc_exit_kprobe(struct pt_regs *ctx)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_ns(), obj = PT_REGS_RC(ctx);
 
-	handle_alloc_exit(PT_REGS_RC(ctx), now);
+	if (paired && call_find(CALL_ALLOC, obj)) {
+		call_drop();
+	} else {
+		pair_cover();
+		handle_alloc_exit(obj, now);
+	}
 	cost_add(now);
 	return 0;
 }
@@ -79,19 +67,19 @@ int alloc_exit_kprobe(struct pt_regs *ctx)
 SEC("?kprobe/pin_user_pages_fast")
 int gup_entry_kprobe(struct pt_regs *ctx)
 {
-	struct call c = { .start = PT_REGS_PARM1(ctx) };
+	struct call c = { .kind = CALL_PIN, .key = PT_REGS_PARM4(ctx), .start = PT_REGS_PARM1(ctx) };
 	__u64 now;
 	int n;
 
 	if (!reports_in_flight)
 		return 0;
-	n = find_by_pages(PT_REGS_PARM4(ctx));
+	n = find_by_pages(c.key);
 	if (n < 0)
 		return 0;
 	now = bpf_ktime_get_ns();
 	c.slot = n;
-	call_keep(&c);
-	handle_gup_entry(n);
+	pair_take(&c);
+	handle_gup_entry(n, SCAN_BY_KPROBE);
 	cost_add(now);
 	return 0;
 }
@@ -102,10 +90,10 @@ int gup_exit_kprobe(struct pt_regs *ctx)
 	struct call c;
 	__u64 now;
 
-	if (!reports_in_flight || !call_take(&c))
+	if (!reports_in_flight || !pin_take(&c))
 		return 0;
 	now = bpf_ktime_get_ns();
-	handle_gup_exit(c.slot, c.start, (int)PT_REGS_RC(ctx), now);
+	handle_gup_exit(c.slot, c.start, (int)PT_REGS_RC(ctx), now, SCAN_BY_KPROBE);
 	cost_add(now);
 	return 0;
 }
@@ -122,7 +110,7 @@ int unpin_entry_kprobe(struct pt_regs *ctx)
 	if (n < 0)
 		return 0;
 	now = bpf_ktime_get_ns();
-	handle_unpin(n);
+	handle_unpin(n, SCAN_BY_KPROBE);
 	cost_add(now);
 	return 0;
 }
@@ -186,8 +174,11 @@ SEC("?kprobe/iova_bitmap_free")
 int free_entry_kprobe(struct pt_regs *ctx)
 {
 	__u64 now = bpf_ktime_get_ns();
+	struct call c = { .kind = CALL_FREE, .key = key_of_number(PT_REGS_PARM1(ctx)) };
 
-	handle_free(key_of_number(PT_REGS_PARM1(ctx)), now);
+	if (paired)
+		pair_take(&c);
+	handle_free(c.key, now, SCAN_BY_KPROBE);
 	cost_add(now);
 	return 0;
 }

@@ -186,7 +186,7 @@ static __always_inline void handle_pin(int n, __u64 first, long got, __u64 ns, _
 	r->window_start_ns = now;
 	r->window_skipped = 1;
 	if (began_at(r, IOVAB_TIER_DENSITY))
-		window_scan_start(n, r);
+		window_scan_start(n, r, SCAN_PIN_EXIT);
 	window_keep(r, got);
 }
 

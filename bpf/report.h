@@ -33,7 +33,9 @@ static __always_inline void report_owner(struct report *r)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
-	r->key.pid = bpf_get_current_pid_tgid() >> 32;
+	r->thread = bpf_get_current_pid_tgid();
+	r->task = (__u64)task;
+	r->key.pid = r->thread >> 32;
 	r->key.owner_start_ns = BPF_CORE_READ(leader, start_boottime);
 	bpf_probe_read_kernel_str(r->comm, sizeof(r->comm), &leader->comm);
 }
@@ -53,6 +55,7 @@ static __always_inline void report_caller(struct report *r)
 
 	if (!c)
 		return;
+	r->called = 1;
 	r->key.client = c->client;
 	r->key.context = c->context;
 	r->key.hwpt = c->hwpt;
@@ -63,6 +66,17 @@ static __always_inline void report_caller(struct report *r)
 	__builtin_memcpy(r->key.device, c->device, sizeof(r->key.device));
 	__builtin_memcpy(r->driver, c->driver, sizeof(r->driver));
 	__builtin_memcpy(r->vfio, c->vfio, sizeof(r->vfio));
+}
+
+/* A report ended, and that was not seen: what it found is not known. */
+static __always_inline void report_drop(__u32 n, const struct report *r)
+{
+	report_forget(r);
+	if (began_at(r, IOVAB_TIER_SETS))
+		what_if_forget(n);
+	series_forget(n);
+	slot_release(n);
+	count(&losses.ends_missed);
 }
 
 /*
@@ -80,12 +94,7 @@ static __always_inline int report_claim(__u64 key, __u64 obj, __u64 now)
 		/* an object of old whose free was not seen had this address */
 		r = report_at(n);
 		if (r)
-			report_forget(r);
-		if (r && began_at(r, IOVAB_TIER_SETS))
-			what_if_forget(n);
-		series_forget(n);
-		slot_release(n);
-		count(&losses.joined_late);
+			report_drop(n, r);
 	}
 	n = slot_claim(key);
 	number = n;

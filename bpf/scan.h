@@ -34,9 +34,12 @@
 /*
  * A buffer for each program that scans and each CPU. A program never runs
  * twice on a CPU at once (the kernel's recursion guard), but two may: one is
- * preempted, another starts.
+ * preempted, another starts. Where both a trampoline's and a kprobe's do the same (pair.h),
+ * the latter has the buffers from SCAN_USERS on.
  */
 enum scan_user { SCAN_PIN_ENTRY, SCAN_PIN_EXIT, SCAN_UNPIN, SCAN_FREE, SCAN_USERS };
+
+_Static_assert((SCAN_USERS & (SCAN_USERS - 1)) == 0, "which of them is told by masking");
 
 struct chunk {
 	__u64 word[CHUNK_WORDS];
@@ -379,8 +382,9 @@ __noinline int scan_window(__u32 n, __u32 user, __u32 at_end)
 	s.chunk_shift = s.cell_shift - 3;
 	if (s.chunk_shift > 12)
 		s.chunk_shift = 12;
-	/* at an eager kernel's next pin, or free, the window before is unpinned already */
-	if (!REFERENCE && (lazy || user == SCAN_PIN_EXIT || user == SCAN_UNPIN))
+	/* at the next pin, and at an eager kernel's free, the window before is unpinned already */
+	user &= SCAN_USERS - 1;
+	if (!REFERENCE && (user == SCAN_PIN_EXIT || user == SCAN_UNPIN || (lazy && user == SCAN_FREE)))
 		map_find(&s);
 	s.pinned = s.direct && s.map;
 	bpf_loop(((s.bits - 1) >> (s.chunk_shift + 3)) + 1, scan_next, &s, 0);

@@ -49,6 +49,8 @@ struct report {
 	__u16 failed;		/* errno that came out of alloc, a pin or for_each; 0: none */
 	__u8 phase;		/* enum iovab_phase */
 	__u8 walked;		/* for_each was entered, and was not seen to return */
+	__u8 called;		/* its thread was in `callers` */
+	__u8 pad;
 	__u16 logging;		/* as in struct iovab_report_event */
 
 	__u64 pin_start_ns;
@@ -92,6 +94,8 @@ struct report {
 	__u64 dirty_pages;
 	__u64 density_sum;	/* in IOVAB_DENSITY_ONE */
 	__u64 serial;		/* of the report, unique */
+	__u64 thread;		/* that makes it, as bpf_get_current_pid_tgid() has it */
+	__u64 task;		/* likewise: the kernel's task_struct */
 	__u64 tier_word;	/* as it was when the report began */
 	__u64 next_window_page;	/* eager: one past the last page that was ever pinned */
 	__u64 last_window_start;	/* lazy: head of the chain in window_starts */

@@ -10,8 +10,12 @@ SEC("?fentry/iova_bitmap_get")
 int pin_entry(__u64 *ctx)
 {
 	__u64 now = bpf_ktime_get_ns();
+	struct call c = { .kind = CALL_PIN, .key = key_of((void *)ctx[0]) };
 
-	handle_pin_entry((void *)ctx[0], key_of((void *)ctx[0]), now);
+	if (paired)
+		bpf_get_func_arg(ctx, 0, &c.obj);
+	if (!paired || !pair_taken(&c))
+		handle_pin_entry((void *)ctx[0], c.key, now, 0);
 	cost_add(now);
 	return 0;
 }
@@ -22,7 +26,9 @@ int pin_exit(__u64 *ctx)
 	__u64 now = bpf_ktime_get_ns(), ret = 0;
 
 	bpf_get_func_ret(ctx, &ret);
-	handle_pin_exit((void *)ctx[0], key_of((void *)ctx[0]), ret, now);
+	if (paired)
+		call_drop();
+	handle_pin_exit((void *)ctx[0], key_of((void *)ctx[0]), ret, now, 0);
 	cost_add(now);
 	return 0;
 }
@@ -30,10 +36,13 @@ int pin_exit(__u64 *ctx)
 SEC("?fexit/iova_bitmap_alloc")
 int alloc_exit(__u64 *ctx)
 {
-	__u64 now = bpf_ktime_get_ns(), ret = 0;
+	__u64 now = bpf_ktime_get_ns();
+	struct call c = { .kind = CALL_ALLOC };
 
-	bpf_get_func_ret(ctx, &ret);
-	handle_alloc_exit(ret, now);
+	bpf_get_func_ret(ctx, &c.key);
+	if (paired)
+		call_keep(&c);
+	handle_alloc_exit(c.key, now);
 	cost_add(now);
 	return 0;
 }
@@ -52,13 +61,20 @@ static __always_inline int find_by_pages_arg(__u64 *ctx, __u32 arg)
 SEC("?fentry/pin_user_pages_fast")
 int gup_entry(__u64 *ctx)
 {
+	struct call c = { .kind = CALL_PIN };
 	int n = find_by_pages_arg(ctx, 3);
 	__u64 now;
 
 	if (n < 0)
 		return 0;
 	now = bpf_ktime_get_ns();
-	handle_gup_entry(n);
+	c.slot = n;
+	if (paired) {
+		bpf_get_func_arg(ctx, 3, &c.key);
+		bpf_get_func_arg(ctx, 0, &c.start);
+	}
+	if (!paired || !pair_taken(&c))
+		handle_gup_entry(n, 0);
 	cost_add(now);
 	return 0;
 }
@@ -74,7 +90,9 @@ int gup_exit(__u64 *ctx)
 	now = bpf_ktime_get_ns();
 	bpf_get_func_arg(ctx, 0, &start);
 	bpf_get_func_ret(ctx, &ret);
-	handle_gup_exit(n, start, (int)ret, now);
+	if (paired)
+		call_drop();
+	handle_gup_exit(n, start, (int)ret, now, 0);
 	cost_add(now);
 	return 0;
 }
@@ -88,7 +106,7 @@ int unpin_entry(__u64 *ctx)
 	if (n < 0)
 		return 0;
 	now = bpf_ktime_get_ns();
-	handle_unpin(n);
+	handle_unpin(n, 0);
 	cost_add(now);
 	return 0;
 }
@@ -143,8 +161,12 @@ SEC("?fentry/iova_bitmap_free")
 int free_entry(__u64 *ctx)
 {
 	__u64 now = bpf_ktime_get_ns();
+	struct call c = { .kind = CALL_FREE, .key = key_of((void *)ctx[0]) };
 
-	handle_free(key_of((void *)ctx[0]), now);
+	if (!paired || !pair_taken(&c))
+		handle_free(c.key, now, 0);
+	if (paired)
+		call_drop();
 	cost_add(now);
 	return 0;
 }

@@ -139,7 +139,7 @@ static __always_inline bool window_repinned(struct report *r)
 	return again;
 }
 
-static __always_inline void window_scan_start(__u32 n, struct report *r)
+static __always_inline void window_scan_start(__u32 n, struct report *r, __u32 user)
 {
 	__u64 t0;
 	__u32 i;
@@ -151,7 +151,7 @@ static __always_inline void window_scan_start(__u32 n, struct report *r)
 	r->cell_shift = i < 9 + 6 ? 9 : i - 6;
 
 	t0 = bpf_ktime_get_ns();
-	r->window_skipped = scan_window(n, SCAN_PIN_EXIT, false) != 0;
+	r->window_skipped = scan_window(n, user, false) != 0;
 	r->window_dirty = r->scan_set;
 	r->own_ns += bpf_ktime_get_ns() - t0;
 }
@@ -194,7 +194,7 @@ static __always_inline void window_announce(const struct report *r, const struct
 }
 
 static __always_inline void window_scan_end(__u32 n, struct report *r, struct iovab_slot *s,
-					    enum scan_user user)
+					    __u32 user)
 {
 	__u64 t0 = bpf_ktime_get_ns(), now, dirty = 0;
 	__u32 b;
@@ -222,7 +222,7 @@ static __always_inline void window_scan_end(__u32 n, struct report *r, struct io
 	r->own_ns += now - t0;
 }
 
-static __always_inline void window_end(__u32 n, struct report *r, enum scan_user user)
+static __always_inline void window_end(__u32 n, struct report *r, __u32 user)
 {
 	struct iovab_slot *s = slot_at(n);
 
@@ -237,7 +237,7 @@ static __always_inline void window_end(__u32 n, struct report *r, enum scan_user
 }
 
 static __always_inline void window_start(__u32 n, struct report *r, __u64 addr, __u64 npages,
-					 __u64 now)
+					 __u64 now, __u32 user)
 {
 	struct iovab_slot *s = slot_at(n);
 
@@ -250,7 +250,7 @@ static __always_inline void window_start(__u32 n, struct report *r, __u64 addr, 
 	r->window_start_ns = now;
 	r->window_skipped = 1;
 	if (began_at(r, IOVAB_TIER_DENSITY))
-		window_scan_start(n, r);
+		window_scan_start(n, r, user);
 }
 
 static __always_inline void pin_timed(struct report *r, __u64 ns)

@@ -242,6 +242,7 @@ struct iovab_losses {
 	__u64 recursion_missed;	/* program runs that the kernel skipped */
 	__u64 callers_full;	/* requests whose device or HWPT could not be kept: too many at once */
 	__u64 results_missed;	/* reports of which nobody saw whether they failed */
+	__u64 ends_missed;	/* reports that were not seen to end, and are not counted */
 };
 
 /*

@@ -19,8 +19,13 @@ $(COST_BUILD)/empty: tests/cost/empty.c $(COST_BUILD)/empty.skel.h
 	$(say) CCLD $@
 	$(Q)$(CC) $(CFLAGS) $(USER_CFLAGS) -iquote $(COST_BUILD) $< -o $@ -lbpf
 
+$(COST_BUILD)/marks/made: tests/lab/workloads.py
+	$(say) GEN $@
+	$(Q)$< $(@D)
+	$(Q)touch $@
+
 .PHONY: cost-programs bench
-cost-programs: $(COST_BUILD)/empty
+cost-programs: $(COST_BUILD)/empty $(COST_BUILD)/marks/made
 
 bench: deps-bench
 	$(Q)$(MAKE) -s --no-print-directory all cost-programs

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The parts of the lab's suite: what shares a boot, on which kernels, and how.
 
-Their tests are in tests/lab/guest.py, under the same names.  The longest first.
+The longest first.  Also read in the guest, by tests/lab/guest.py.
 """
 
 import os
@@ -19,9 +19,14 @@ ONE_THREAD = "-accel tcg,thread=single"
 
 
 class Part:
-	def __init__(self, name, cpus=2, mem="2G", cmdline="", qemu_args=ONE_THREAD, timeout_s=1200,
+	"""@tests: prefix of the tests' names, module in tests/lab, devices to have (None: the
+	tests see to it), in their order.
+	"""
+
+	def __init__(self, name, *tests, cpus=2, mem="2G", cmdline="", qemu_args=ONE_THREAD, timeout_s=1200,
 		     refusal=False, lazy_only=False, kernels=None, needs=None):
 		self.name = name
+		self.tests = tests
 		self.refusal = refusal		# for kernels without the facility, and only for them
 		self.lazy_only = lazy_only
 		self.kernels = kernels		# None: all others
@@ -36,6 +41,10 @@ class Part:
 		if self.lazy_only and kernel in EAGER:
 			return False
 		return self.refusal == (kernel in WITHOUT_FACILITY)
+
+	def is_named(self, words):
+		"""By its own name, or by one of what it holds."""
+		return self.name in words or any(prefix in words for prefix, _, _ in self.tests)
 
 	def prepare(self, repo, kernel):
 		"""What the host has to see to. None, or why the part cannot be run."""
@@ -80,22 +89,27 @@ def few_states(_repo, _kernel):
 
 
 PARTS = (
-	Part("life"),
-	Part("exact"),
-	Part("qemu", mem="3G", needs=qemu_client),
-	Part("cases"),
-	Part("reference"),
-	Part("exporter"),
-	# each of its two reports that never return takes a CPU
-	Part("hang", cpus=3, lazy_only=True),
-	Part("preempt", cmdline="preempt=full"),
-	Part("reattach"),
+	# first those that find clients' modules not loaded, last the one that locks the kernel down
+	Part("life", ("hwpt", "test_hwpt", None), ("probe", "test_probe", None),
+	     ("start", "test_start", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
+	     ("kprobe", "test_kprobe", 2), ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
+	     ("screen", "test_screen", None), ("record", "test_record", 2), ("place", "test_places", None)),
+	Part("exact", ("exact", "test_exact", 2), ("cases", "test_cases", 2),
+	     ("reattach", "test_reattach", 2)),
+	# the last one wants many devices
+	Part("exporter", ("exporter", "test_exporter", 4), ("budget", "test_budget", 4),
+	     ("crowd", "test_crowd", None)),
+	Part("qemu", ("qemu", "test_qemu", None), mem="3G", needs=qemu_client),
+	Part("reference", ("rows", "test_refrows", None), ("reference", "test_ref", 2)),
 	# one CPU whose clock counts instructions
-	Part("cost", cpus=1, qemu_args="-icount shift=0,sleep=off", kernels=("stock",), needs=cost_programs),
-	Part("upstream", kernels=("newest",), needs=upstream_selftest),
-	Part("refusal", refusal=True),
+	Part("cost", ("cost", "test_cost", 1), cpus=1, qemu_args="-icount shift=0,sleep=off",
+	     kernels=("stock",), needs=cost_programs),
+	Part("upstream", ("upstream", "test_upstream", None), kernels=("newest",), needs=upstream_selftest),
+	Part("refusal", ("refusal", "test_refusal", None), ("rows", "test_refrows", None), refusal=True),
+	# each of its two reports that never return takes a CPU
+	Part("hang", ("hang", "test_hang", 2), cpus=3, lazy_only=True),
+	Part("preempt", ("preempt", "test_preempt", 2), cmdline="preempt=full"),
 	# not a kernel of make test: make test-kasan
-	Part("kasan", cpus=2, mem="4G", cmdline="kasan_multi_shot", timeout_s=3000, kernels=("kasan",),
-	     needs=few_states),
+	Part("kasan", ("kasan", "test_kasan", None), cpus=2, mem="4G", cmdline="kasan_multi_shot",
+	     timeout_s=3000, kernels=("kasan",), needs=few_states),
 )
-NAMES = [part.name for part in PARTS]

@@ -70,6 +70,7 @@ struct collector {
 	struct iovab_report_event *reports;
 	size_t n_reports, max_reports;
 	__u64 events_dropped;			/* no memory for them here */
+	__u64 pairs_missed;			/* calls that both programs of a pair were kept out of, so far */
 
 	struct cost *cost;
 	struct budget budget;
@@ -378,12 +379,33 @@ static void take_live(struct collector *c, struct iovab_bpf *bpf)
 	take_slots(c, slots, n);
 }
 
-/* Runs of our programs that the kernel skipped. */
-static __u64 runs_skipped(const struct collector *c, const struct iovab_bpf *bpf)
+/*
+ * Runs of the facility's programs that the kernel skipped. Of pairs (bpf/pair.h) those that
+ * the other one did not make. Calls that are between their two programs may be among what
+ * is covered and not be skipped, so the figure is held up; or, at an exit, be skipped
+ * and not covered yet, which leaves it one too large.
+ */
+static __u64 facility_skipped(struct collector *c, const struct iovab_bpf *bpf)
 {
 	struct programs_sum sum = {};
+	__s64 missed;
 
 	programs__add(bpf->obj, &sum);
+	if (!session__paired(c->session))
+		return sum.recursion_missed;
+	/* read last, for it tells of what was skipped before */
+	missed = sum.recursion_missed - sum.kprobes_missed -
+		 __atomic_load_n(&bpf->data->covered, __ATOMIC_ACQUIRE);
+	if (missed > (__s64)c->pairs_missed)
+		c->pairs_missed = missed;
+	return c->pairs_missed;
+}
+
+/* Runs of our programs that the kernel skipped, and nobody made. */
+static __u64 runs_skipped(struct collector *c, const struct iovab_bpf *bpf)
+{
+	struct programs_sum sum = { .recursion_missed = facility_skipped(c, bpf) };
+
 	clients__add_programs(session__clients(c->session), &sum);
 	reference__add_programs(session__reference(c->session), &sum);
 	return sum.recursion_missed;
@@ -425,6 +447,7 @@ static int collect_attached(struct collector *c, struct iovab_bpf *bpf, struct i
 {
 	if (read_sources(c, bpf, e) || take_chunks(c, bpf, e))
 		return -1;
+	session__sweep(c->session);
 	take_live(c, bpf);
 	cost__facts(c->cost, &c->facts.cost);
 	take_losses(c, bpf);

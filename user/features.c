@@ -265,27 +265,39 @@ void features__use_kprobes(struct features *f, const char *why)
 	size_t i;
 
 	f->kprobes = true;
-	for (i = 0; i < FEATURES_SIGNALS; i++)
+	for (i = 0; i < FEATURES_SIGNALS; i++) {
 		use_kprobe(&f->hooks[i], why);
+		f->hooks[i].paired = false;
+	}
 }
 
 /*
  * Where the kernel preempts, what opens and ends reports and windows must not be kept
- * out of turn. A mark may be (it is counted): a kprobe would be dearer for each. And
- * for_each goes on as long as the report, while the kernel follows a few calls only,
- * 10 or two a CPU, to a kretprobe at their end.
+ * out of turn: it has both ways. An unpin that is missed does no harm, for the next pin or
+ * the free end the window, too. A mark may be missed (it is counted): a kprobe would be
+ * dearer for each. And for_each goes on as long as the report, while the kernel follows
+ * a few calls only, 10 or two a CPU, to a kretprobe at their end.
  */
 static void evade_preemption(struct features *f)
 {
 	static const enum features_signal signals[] = {
 		FEATURES_ALLOC, FEATURES_FREE, FEATURES_PIN, FEATURES_UNPIN
 	};
+	bool all = true;
 	size_t i;
 
-	if (!preemption__on())
+	f->preempts = preemption__on();
+	if (!f->preempts)
 		return;
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		use_kprobe(&f->hooks[signals[i]], "this kernel preempts");
+	for (i = 0; i < FEATURES_SIGNALS; i++)
+		all &= f->hooks[i].method == FEATURES_TRAMPOLINE;
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct features_hook *h = &f->hooks[signals[i]];
+
+		h->paired = all && signals[i] != FEATURES_UNPIN;
+		use_kprobe(h, h->paired ? "this kernel preempts; a trampoline besides" :
+					  "this kernel preempts");
+	}
 }
 
 /* What is looked up by name; behind these the functions without type information. */

@@ -36,6 +36,7 @@ struct features_hook {
 	const char *function;	/* the kernel's */
 	enum features_method method;
 	const char *how;	/* at which of its ends */
+	bool paired;		/* a trampoline besides (bpf/pair.h) */
 	const char *why;	/* the method is not the cheapest one; NULL: it is */
 	enum iovab_tier tier;	/* the lowest that needs it */
 };
@@ -55,6 +56,7 @@ struct features {
 	 */
 	__u64 vfio_callback, iommufd_callback;
 	bool kprobes;			/* all by kprobes, the clients' functions, too */
+	bool preempts;			/* the kernel may keep programs out of calls */
 	/* where the kernel keeps the addresses of its direct map and of its struct pages; 0: nowhere */
 	__u64 direct_map_var, page_map_var;
 	unsigned int client_modules;	/* that were there when these were looked up: bits */

@@ -58,6 +58,7 @@ static const char *const loss_help[] = {
 	"BPF program runs that the kernel skipped",
 	"requests of which it is not known for which device",
 	"reports of which it is not known whether they failed",
+	"reports that were not seen to end",
 };
 
 _Static_assert(sizeof(loss_help) / sizeof(loss_help[0]) == MODEL_LOSSES,

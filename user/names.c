@@ -108,6 +108,7 @@ static const struct {
 	LOSS(recursion_missed, true),
 	LOSS(callers_full, true),
 	LOSS(results_missed, true),
+	LOSS(ends_missed, true),
 #undef LOSS
 };
 

@@ -17,6 +17,8 @@ static void add_program(const struct bpf_program *prog, struct programs_sum *sum
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 		return;
 	sum->recursion_missed += info.recursion_misses;
+	if (info.type == BPF_PROG_TYPE_KPROBE)
+		sum->kprobes_missed += info.recursion_misses;
 	if (!strncmp(bpf_program__name(prog), MARK_PROGRAM, strlen(MARK_PROGRAM))) {
 		sum->mark_runs += info.run_cnt;
 		sum->mark_run_ns += info.run_time_ns;

@@ -9,7 +9,8 @@ struct bpf_object;
 
 /* Sums over objects; begin with zeros. */
 struct programs_sum {
-	__u64 recursion_missed;		/* runs that the kernel's recursion guard skipped */
+	__u64 recursion_missed;		/* runs that the kernel's recursion guard skipped, ... */
+	__u64 kprobes_missed;		/* ... and of these kprobes', of which older kernels do not tell */
 	__u64 mark_runs, mark_run_ns;	/* of the programs on set, while the kernel times them */
 };
 

@@ -28,6 +28,7 @@ struct session {
 	struct reference *reference;	/* NULL: not attached */
 	char trouble[256];		/* what works in part only, of our own; "": nothing */
 	struct bpf_link *links[MAX_HOOKS];	/* as in hooks; NULL: not attached */
+	struct bpf_link *seconds[MAX_HOOKS];	/* likewise, of the pairs: the trampolines' */
 	bool attached;				/* to the facility */
 	enum iovab_tier tier_now;
 	__u64 times_off;			/* how often the marks' program was taken off */
@@ -74,6 +75,17 @@ static bool marks_wanted(const struct session *s)
 	return s->opts.want_marks && s->opts.tier >= IOVAB_TIER_SETS;
 }
 
+static bool hook_paired(const struct session *s, const struct hook *h)
+{
+	return s->features.hooks[h->signal].paired;
+}
+
+/* Its program for a trampoline. */
+static struct bpf_program *hook_second(const struct session *s, const struct hook *h)
+{
+	return *(struct bpf_program **)((char *)s->bpf + h->trampoline);
+}
+
 /* Its program for the way that was chosen. */
 static struct bpf_program *hook_program(const struct session *s, const struct hook *h)
 {
@@ -81,7 +93,7 @@ static struct bpf_program *hook_program(const struct session *s, const struct ho
 
 	if (h->signal == FEATURES_SET && marks_wanted(s))
 		return kprobe ? s->bpf->progs.set_entry_recorded_kprobe : s->bpf->progs.set_entry_recorded;
-	return *(struct bpf_program **)((char *)s->bpf + (kprobe ? h->kprobe : h->trampoline));
+	return kprobe ? *(struct bpf_program **)((char *)s->bpf + h->kprobe) : hook_second(s, h);
 }
 
 static __u64 tier_word(const struct session *s)
@@ -132,7 +144,8 @@ static void detach(struct session *s)
 	/* the openers first: no report begins any more that will not be seen to end */
 	for (i = MAX_HOOKS; i--;) {
 		bpf_link__destroy(s->links[i]);
-		s->links[i] = NULL;
+		bpf_link__destroy(s->seconds[i]);
+		s->links[i] = s->seconds[i] = NULL;
 	}
 	s->attached = false;
 	reference__free(s->reference);
@@ -183,6 +196,10 @@ static void size_maps(struct session *s)
 {
 	if (s->opts.tier < IOVAB_TIER_SETS)
 		bpf_map__set_max_entries(s->bpf->maps.what_ifs, 1);
+	/* the facility may come, and take the maps over */
+	if (session__paired(s) || !s->features.present)
+		bpf_map__set_max_entries(s->bpf->maps.scratch,
+					 2 * bpf_map__max_entries(s->bpf->maps.scratch));
 	if (s->opts.max_sources)
 		bpf_map__set_max_entries(s->bpf->maps.sources, s->opts.max_sources);
 	bpf_map__set_autocreate(s->bpf->maps.calls, uses_kprobes(s));
@@ -261,6 +278,15 @@ static int take_maps(struct iovab_bpf *to, struct iovab_bpf *from)
 	return 0;
 }
 
+static void autoload_hook(const struct session *s, const struct hook *h)
+{
+	bool wanted = hook_wanted(s, h);
+
+	bpf_program__set_autoload(hook_program(s, h), wanted);
+	if (hook_paired(s, h))
+		bpf_program__set_autoload(hook_second(s, h), wanted);
+}
+
 /*
  * Where there is no facility, no program is wanted, and what is loaded are the maps alone,
  * for the reference. If they were, and the facility has come, its programs take them over.
@@ -283,6 +309,7 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->lazy = s->features.generation == IOVAB_LAZY;
 	s->bpf->rodata->index_bytes = s->features.index_bytes;
 	s->bpf->rodata->cpu_page_shift = log2_page_size();
+	s->bpf->rodata->paired = session__paired(s);
 	s->bpf->rodata->want_events = s->opts.want_events;
 	s->bpf->rodata->want_marks = marks_wanted(s);
 	s->bpf->rodata->want_reports = s->opts.want_reports;
@@ -290,7 +317,8 @@ static int load(struct session *s, struct iovab_error *e)
 	s->bpf->rodata->page_map_var = s->features.page_map_var;
 	size_maps(s);
 	for (i = 0; i < N_HOOKS; i++)
-		bpf_program__set_autoload(hook_program(s, &hooks[i]), hook_wanted(s, &hooks[i]));
+		autoload_hook(s, &hooks[i]);
+	bpf_program__set_autoload(s->bpf->progs.sweep, s->features.present && s->features.preempts);
 	err = make_bss(s);
 	if (!err && maps)
 		err = take_maps(s->bpf, maps);
@@ -325,8 +353,14 @@ static void attach_clients(struct session *s)
 	clients__attach(s->clients, &s->features, s->bpf);
 }
 
+/* Of a pair first the one for which there need be no word of the other. */
 static int attach_hook(struct session *s, size_t i)
 {
+	if (hook_paired(s, &hooks[i])) {
+		s->seconds[i] = bpf_program__attach(hook_second(s, &hooks[i]));
+		if (!s->seconds[i])
+			return -errno;
+	}
 	s->links[i] = bpf_program__attach(hook_program(s, &hooks[i]));
 	return s->links[i] ? 0 : -errno;
 }
@@ -517,6 +551,20 @@ void session__refresh(struct session *s)
 	attach_clients(s);
 	targets__close();
 	attach_reference(s);
+}
+
+bool session__paired(const struct session *s)
+{
+	return s->features.hooks[FEATURES_FREE].paired;
+}
+
+void session__sweep(struct session *s)
+{
+	int fd = s->attached ? bpf_program__fd(s->bpf->progs.sweep) : -1;
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (fd >= 0)
+		bpf_prog_test_run_opts(fd, &opts);
 }
 
 bool session__attached(const struct session *s)

@@ -58,6 +58,12 @@ void session__refresh(struct session *s);
 
 bool session__attached(const struct session *s);
 
+/* Are there pairs of programs (bpf/pair.h)? */
+bool session__paired(const struct session *s);
+
+/* Once a collection: reports whose end was not seen end, where that can be (bpf/sweep.h). */
+void session__sweep(struct session *s);
+
 /*
  * True once the programs are attached and the client vfio is there: nothing is
  * loaded any more. Until then session__refresh() may have to, when its module

@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cost
 import harness
 import rule
+from workloads import REPINNING, Shape, WORKLOADS
 
 ROUNDS = 3
 # where time is measured: the least pattern and the worst
@@ -40,8 +41,8 @@ def watchers(case):
 
 
 def workloads(shape):
-	return [cost.Workload(name, shape, FEW_MARKS if rule.lazy() and name in cost.REPINNING else None)
-		for name in cost.WORKLOADS]
+	return [cost.Workload(name, shape, FEW_MARKS if rule.lazy() and name in REPINNING else None)
+		for name in WORKLOADS]
 
 
 def count(case, loads, shape):
@@ -139,7 +140,7 @@ def bench_ratio(case, shape):
 
 
 def main(kind):
-	shape = cost.Shape()
+	shape = Shape()
 	harness.have_mock(1)
 	case = harness.Case("bench cost")
 	try:

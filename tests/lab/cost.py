@@ -2,8 +2,8 @@
 """What a report costs, with and without somebody who watches.
 
 A *workload* is a report and the marks that the mock device sets in it, in a loop with
-nothing between them (kernel/mock_load.c).  A *watcher* is what is attached meanwhile.
-What a watcher costs is the report's time with it less the time without.
+nothing between them (workloads.py, kernel/mock_load.c).  A *watcher* is what is attached
+meanwhile.  What a watcher costs is the report's time with it less the time without.
 
 With QEMU's -icount and shift=0 the guest's clock counts instructions: a nanosecond is
 one.  So a time is a count then, of all that ran in the guest between the two looks at
@@ -14,124 +14,31 @@ in turn mean something.
 
 import ctypes
 import os
-import random
-import struct
 import subprocess
 import time
 
 import client
 import harness
+from workloads import ASCENDING, MARK_BYTES, OTHERS, PAGE_BYTES, marks_of
 
-K, G = 1 << 10, 1 << 30
+K = 1 << 10
 
-PAGE_BYTES = 4 * K
-MARKS_A_WORD = 4
 WARM_UP = 20		# reports
 
 EMPTY = "build/tests/cost/empty"
 KEYED = "tests/cost/keyed.bt"
 
 
-class Shape:
-	"""Of a report: its range, and so its bitmap's words and its marks, four a word."""
-
-	def __init__(self, range_bytes=16 * G):
-		self.range_bytes = range_bytes
-		self.pages = range_bytes // PAGE_BYTES
-		self.words = self.pages // 64
-		self.marks = self.words * MARKS_A_WORD
-		self.stride = range_bytes // self.marks		# 16 pages
-
-
-# --- workloads: lists of (iova, length) ---
-
-def none(_shape):
-	return []
-
-
-def a_mark_a_word(shape):
-	return [(i * 64 * PAGE_BYTES, PAGE_BYTES) for i in range(shape.words)]
-
-
-def ascending(shape):
-	"""As a driver does it: pages in ascending order, one a mark, with gaps."""
-	return [(i * shape.stride, PAGE_BYTES) for i in range(shape.marks)]
-
-
-def descending(shape):
-	return ascending(shape)[::-1]
-
-
-def in_any_order(shape):
-	marks = ascending(shape)
-	random.Random(1).shuffle(marks)
-	return marks
-
-
-def redundant(shape):
-	"""Every second of them, each twice, one mark after the other."""
-	return [mark for mark in ascending(shape)[::2] for _ in (0, 1)]
-
-
-def adjacent(shape):
-	"""One run: each mark begins where the one before ended."""
-	return [(i * PAGE_BYTES, PAGE_BYTES) for i in range(shape.marks)]
-
-
-def runs(shape):
-	"""Four marks that adjoin, a gap, and again: a run in each word."""
-	return [((word * 64 + i) * PAGE_BYTES, PAGE_BYTES)
-		for word in range(shape.words) for i in range(MARKS_A_WORD)]
-
-
-def merged(shape):
-	"""A mark a run, as a driver does it that joins pages: of one to eight pages."""
-	dice = random.Random(1)
-	return [(i * shape.stride, dice.randint(1, 8) * PAGE_BYTES) for i in range(shape.marks)]
-
-
-def mixed(shape):
-	"""All at once: runs and lone marks of any length, some twice, in any order."""
-	dice = random.Random(2)
-	marks = []
-	while len(marks) < shape.marks:
-		iova = dice.randrange(shape.pages - 64) * PAGE_BYTES
-		for _ in range(dice.choice((1, 1, 1, 2, 4))):
-			length = dice.choice((1, 1, 2, 7)) * PAGE_BYTES
-			marks += [(iova, length)] * dice.choice((1, 1, 1, 2))
-			iova += length
-	return marks[:shape.marks]
-
-
-WORKLOADS = {
-	"no marks": none,
-	"a mark a word": a_mark_a_word,
-	"ascending": ascending,
-	"adjacent": adjacent,
-	"descending": descending,
-	"random": in_any_order,
-	"redundant": redundant,
-	"runs": runs,
-	"merged": merged,
-	"mixed": mixed,
-}
-# which the goals hold near the floor, and which a little above it
-ASCENDING = ("ascending", "adjacent")
-OTHERS = ("descending", "random", "redundant", "runs", "merged", "mixed")
-# where windows are pinned on demand: from the mark to the bitmap's end, at each mark
-REPINNING = ("descending",)
-
-
 class Workload:
 	def __init__(self, name, shape, most=None):
 		"""@most: so many of its marks, from the middle."""
-		marks = WORKLOADS[name](shape)
-		if most and most < len(marks):
-			first = (len(marks) - most) // 2
-			marks = marks[first:first + most]
 		self.name = name
-		self.marks = len(marks)
-		self.bytes = struct.pack(f"{2 * len(marks)}Q", *(number for mark in marks for number in mark))
+		self.bytes = marks_of(name, shape)
+		self.marks = len(self.bytes) // MARK_BYTES
+		if most and most < self.marks:
+			first = (self.marks - most) // 2
+			self.bytes = self.bytes[first * MARK_BYTES:(first + most) * MARK_BYTES]
+			self.marks = most
 
 
 class Reporter:

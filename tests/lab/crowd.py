@@ -12,12 +12,12 @@ WRITES = 7			# pages that each device reports
 class Crowd:
 	"""Reports of some devices, shared out among processes as those of VMs are."""
 
-	def __init__(self, case, reports, devices, processes):
+	def __init__(self, case, reports, devices, processes, **options):
 		self.devices, self.reports = devices, reports
 		self.hold(True)
 		share = len(devices) // processes
 		self.helpers = [harness.Helper(case, "crowd", [CROWD, reports // processes, WRITES,
-			*map(harness.device_name, devices[i * share:(i + 1) * share])])
+			*map(harness.device_name, devices[i * share:(i + 1) * share])], **options)
 				for i in range(processes)]
 
 	def hold(self, on):

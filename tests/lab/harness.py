@@ -14,6 +14,7 @@ fails the folder is copied to the results, which come back to the host.
 import contextlib
 import ctypes
 import errno
+import functools
 import gzip
 import json
 import os
@@ -46,7 +47,7 @@ class Unmet(Exception):
 	"""An expectation without which the case cannot go on."""
 
 
-def wait_until(condition, what, seconds=DEADLINE_S):
+def wait_until(condition, what, seconds=DEADLINE_S, poll_s=POLL_S):
 	"""Polls until @condition is true; returns what it returned."""
 	end = time.monotonic() + seconds
 	while True:
@@ -55,7 +56,7 @@ def wait_until(condition, what, seconds=DEADLINE_S):
 			return value
 		if time.monotonic() > end:
 			raise Unmet(f"{what}: not within {seconds} s")
-		time.sleep(POLL_S)
+		time.sleep(poll_s)
 
 
 def read(path):
@@ -115,11 +116,16 @@ class Helper:
 class Case:
 	def __init__(self, name):
 		self.name = name
-		self.folder = os.path.join(WORK, name.replace("/", "_").replace(" ", "_"))
 		self.wrong = []
 		self.helpers = []
 		self.count = 0
-		os.makedirs(self.folder, exist_ok=True)
+
+	@functools.cached_property
+	def folder(self):
+		"""Made when it is asked for: most cases look at what another one did."""
+		path = os.path.join(WORK, self.name.replace("/", "_").replace(" ", "_"))
+		os.makedirs(path, exist_ok=True)
+		return path
 
 	def check(self, good, text):
 		if not good:
@@ -150,6 +156,7 @@ class Results:
 	def __init__(self, only=None):
 		self.passed = self.failed = self.skipped = 0
 		self.only = only or []
+		self.times = open(TIMES, "a", buffering=1)
 
 	def wanted(self, name):
 		return not self.only or any(word in name for word in self.only)
@@ -171,8 +178,7 @@ class Results:
 					  f"({os.path.basename(last.filename)}:{last.lineno})")
 		finally:
 			case.close()
-		with open(TIMES, "a") as log:
-			log.write(f"{time.monotonic() - started:8.2f} {name}\n")
+		self.times.write(f"{time.monotonic() - started:8.2f} {name}\n")
 		self.conclude(case, verdict)
 
 	def conclude(self, case, verdict):
@@ -190,7 +196,8 @@ class Results:
 		else:
 			self.passed += 1
 			print(f"PASS {case.name}")
-		shutil.rmtree(case.folder, ignore_errors=True)
+		if "folder" in vars(case):
+			shutil.rmtree(case.folder, ignore_errors=True)
 		sys.stdout.flush()
 
 	def keep(self, case):

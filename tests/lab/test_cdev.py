@@ -51,27 +51,24 @@ def check_row(case, row, result, tier, rounds):
 		   rounds * len(SECTIONS))
 
 
-@suite
-def every_tier(results):
+@test
+def every_tier(case):
 	"""Patterns and orders, merged and not: each figure equals bits and account."""
-	for tier in expect.TIERS:
-		name = f"cdev at tier {tier}"
-		if not results.wanted(name):
-			continue
-		with results.case(name) as case:
-			require_cdev()
-			top = harness.Top(case, tier)
-			runs = [run(case, 0, "--pattern", pattern, "--order", order, "--merge", merge,
-				    "--step", 600, "--rounds", 3)
-				for pattern, order, merge in (("random", "ascending", 0),
-							      ("hotspot", "descending", 1),
-							      ("dense", "ascending", 1))]
-			rows = top.finish()
-			case.equal("rows", len(rows), len(runs))
-			for result in runs:
-				case.check(result["agree"] and result["new_bits"] > 1000,
-					   f"the test itself: {result}")
-				check_row(case, rows[result["device"], result["pid"]], result, tier, 4)
+	require_cdev()
+	tops = [harness.Top(case, tier) for tier in expect.TIERS]
+	# a few writes do where each mark pins anew, and each such window is scanned
+	runs = [run(case, 0, "--pattern", pattern, "--order", order, "--merge", merge, "--step", step,
+		    "--rounds", 3)
+		for pattern, order, merge, step in (("random", "ascending", 0, 600),
+						    ("hotspot", "descending", 1, 60),
+						    ("dense", "ascending", 1, 600))]
+	for result in runs:
+		case.check(result["agree"] and result["new_bits"] > 100, f"the test itself: {result}")
+	for top in tops:
+		rows = top.finish()
+		case.equal(f"rows at tier {top.tier}", len(rows), len(runs))
+		for result in runs:
+			check_row(case, rows[result["device"], result["pid"]], result, top.tier, 4)
 
 
 @test

@@ -8,14 +8,15 @@ made by `make bench`.
 
 import cost
 import harness
+import workloads
 
 TESTS, test, suite = harness.registry()
 
 G = 1 << 30
 TIERS = ("windows", "density", "sets")
-SHAPE = cost.Shape()
+SHAPE = workloads.Shape()
 # where each mark is counted here, too
-SMALL = cost.Shape(2 * G)
+SMALL = workloads.Shape(2 * G)
 # what the goals of the tiers without marks are made of
 FEW = ("no marks", "a mark a word", "ascending")
 
@@ -24,15 +25,15 @@ class Measured:
 	"""All that is attached, attached once."""
 
 	def __init__(self, case):
-		self.loads = [cost.Workload(name, SHAPE) for name in cost.WORKLOADS]
+		self.loads = [cost.Workload(name, SHAPE) for name in workloads.WORKLOADS]
 		self.reporter = cost.Reporter(SHAPE)
-		bare = self.costs(cost.WORKLOADS)
+		bare = self.costs(workloads.WORKLOADS)
 		with cost.Empty(case):
 			self.empty = (self.costs(["ascending"])["ascending"] - bare["ascending"]) / SHAPE.marks
 		self.extra = {}
 		for tier in TIERS:
 			with cost.Iovabtop(case, tier):
-				costs = self.costs(cost.WORKLOADS if tier == "sets" else FEW)
+				costs = self.costs(workloads.WORKLOADS if tier == "sets" else FEW)
 			self.extra[tier] = {name: took - bare[name] for name, took in costs.items()}
 		self.reporter.close()
 
@@ -45,7 +46,7 @@ def count_each(case, reporter):
 	"""A row has all reports of one process: what each workload adds to it."""
 	before, added = None, {}
 	top = harness.Top(case, "sets", delay=0.2)
-	for name in cost.WORKLOADS:
+	for name in workloads.WORKLOADS:
 		reporter.load(cost.Workload(name, SMALL))
 		reporter.report()
 		reports = len(added) + 1
@@ -90,7 +91,7 @@ def goals(results):
 
 @suite
 def totals(results):
-	names = [f"cost right for {name}" for name in cost.WORKLOADS]
+	names = [f"cost right for {name}" for name in workloads.WORKLOADS]
 	if not any(results.wanted(name) for name in names):
 		return
 	added = {}
@@ -99,7 +100,7 @@ def totals(results):
 		reporter = cost.Reporter(SMALL)
 		added = count_each(case, reporter)
 		reporter.close()
-	for name, workload in cost.WORKLOADS.items():
+	for name, workload in workloads.WORKLOADS.items():
 		with results.case(f"cost right for {name}") as case:
 			case.require(name in added, "was not run")
 			expected = cost.Account(workload(SMALL), SMALL).totals()

@@ -43,7 +43,8 @@ class Screen:
 
 	def sees(self, pattern):
 		try:
-			return harness.wait_until(lambda: re.search(pattern, self.text(), re.M), pattern, 30)
+			return harness.wait_until(lambda: re.search(pattern, self.text(), re.M), pattern, 30,
+						  poll_s=0.2)
 		except harness.Unmet:
 			harness.write(os.path.join(self.case.folder, "screen"), self.text())
 			raise harness.Unmet(f"the screen does not show {pattern!r}") from None
@@ -68,8 +69,8 @@ def two_devices_live(case):
 	screen = Screen(case, 120, 40, "-d", "0.3", "-t", "sets")
 	try:
 		screen.sees(r"^ ?iovabtop +tier sets")
-		workers = [harness.start_migrate(case, n, "--length", "66G", "--forever", "--interval-ms", 50,
-						 "--rate", 2000 * n, "--pattern", "random")
+		workers = [harness.start_migrate(case, n, "--length", "6G", "--forever", "--interval-ms", 200,
+						 "--rate", 400 * n, "--pattern", "random")
 			   for n in DEVICES]
 		for n in DEVICES:
 			screen.sees(rf"^ ?{re.escape(harness.device_name(n))}\b")

@@ -623,9 +623,10 @@ static void losses_survive_a_fresh_load(void **state)
 		.slots_full = 1, .sources_full = 2, .joined_late = 3, .marks_unowned = 4,
 		.pins_unowned = 5, .starts_full = 7, .names_cut = 100, .events_dropped = 1000,
 		.recursion_missed = 6, .callers_full = 8, .results_missed = 9,
+		.ends_missed = 10,
 	};
 	s = fixture__update(*state, &fx);
-	assert_int_equal(s->events_lost, 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9);
+	assert_int_equal(s->events_lost, 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10);
 	assert_int_equal(s->losses.names_cut, 100);
 	fx.facts.losses.slots_full = 11;
 	s = fixture__update(*state, &fx);
@@ -633,7 +634,7 @@ static void losses_survive_a_fresh_load(void **state)
 	fx.facts.losses.slots_full = 2;
 	s = fixture__update(*state, &fx);
 	assert_int_equal(s->losses.slots_full, 13);
-	assert_int_equal(s->events_lost, 13 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9);
+	assert_int_equal(s->events_lost, 13 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10);
 }
 
 static void cost_is_a_share_of_time(void **state)
