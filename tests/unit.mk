@@ -12,7 +12,7 @@ UNIT_CFLAGS = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 
 unit_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 # what is under test: nothing of it knows libbpf or the screen
-unit_user := budget json_text model rows figures hist heat names text units columns flow plain summary json \
+unit_user := budget measure options json_text model rows figures hist heat names text units columns flow plain summary json \
 	     array json_value error pack chunk policy follow follow_view hot tables recording prune recorder untrusted replay rounds study study_text study_json \
 	     convergence convergence_text
 unit_objects := $(unit_user:%=$(UNIT_BUILD)/%.o) $(UNIT_BUILD)/fixture.o $(UNIT_BUILD)/scene.o

@@ -65,8 +65,12 @@ def read(path):
 
 
 def write(path, text):
-	with open(path, "w") as file:
-		file.write(str(text))
+	"""By system calls alone, for what is in sysfs is written often."""
+	fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+	try:
+		os.write(fd, str(text).encode())
+	finally:
+		os.close(fd)
 
 
 class Helper:

@@ -77,7 +77,7 @@ def windows(length, page_size, offset=0, present=None):
 class Bits:
 	"""The bitmap of a report, as far as something is set in it: a byte a bit, in chunks."""
 
-	CHUNK = 32768
+	CHUNK = 4096
 
 	def __init__(self, preset):
 		self.preset = preset
@@ -103,7 +103,8 @@ class Bits:
 				new += not chunk[at]
 				chunk[at] = 1
 			else:
-				new += chunk.count(0, at, at + count)
+				# most are all new, and that is much the quickest to see
+				new += chunk.count(0, at, at + count) if chunk.find(1, at, at + count) >= 0 else count
 				chunk[at:at + count] = b"\1" * count
 			first += count
 		return new

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """iovabtop attached and detached again and again, while reports go on.
 
-IOVAB_REATTACH says how often (10); `make test-reattach` does it 1,000 times.
+IOVAB_REATTACH says how often (6); `make test-reattach` does it 1,000 times.
 """
 
 import os
+import time
 
 import client
 import harness
@@ -12,18 +13,44 @@ import harness
 TESTS, test, suite = harness.registry()
 
 M = 1 << 20
-TIMES = int(os.environ.get("IOVAB_REATTACH") or 10)
-WARM = 5		# the kernel keeps some memory from the first ones
+TIMES = int(os.environ.get("IOVAB_REATTACH") or 6)
+WARM = 3		# the kernel keeps some memory from the first ones
 
 # What a leak in the kernel would show in, KiB.
 MEMORY = ("Slab", "VmallocUsed", "Percpu", "KernelStack", "PageTables")
-GROWTH_KB = 6 * 1024
+GROWTH_KB = 1024 + 5 * TIMES	# seen: 320 at most
+SETTLE_S = 5
 
 
 def kernel_memory_kb():
-	values = dict(line.split(":") for line in harness.read("/proc/meminfo").splitlines())
+	"""Without what it only keeps for later."""
 	harness.write("/proc/sys/vm/drop_caches", 3)
-	return sum(int(values[name].split()[0]) for name in MEMORY if name in values)
+	values = dict(line.split(":") for line in harness.read("/proc/meminfo").splitlines())
+	return {name: int(values[name].split()[0]) for name in MEMORY if name in values}
+
+
+def settled_memory_kb():
+	"""Much is freed late, as by RCU: when for some seconds there was not less, all is."""
+	least, since = kernel_memory_kb(), time.monotonic()
+	while time.monotonic() < since + SETTLE_S:
+		time.sleep(0.5)
+		memory = kernel_memory_kb()
+		if sum(memory.values()) < sum(least.values()) - 64:
+			least, since = memory, time.monotonic()
+	return least
+
+
+def check_memory(case, before):
+	"""What was there @before is; what is freed late has its time."""
+	def grown():
+		now = kernel_memory_kb()
+		return {name: now[name] - before[name] for name in before}
+
+	try:
+		harness.wait_until(lambda: sum(grown().values()) < GROWTH_KB, "all memory is given back", 60)
+	except harness.Unmet as unmet:
+		raise harness.Unmet(f"{unmet}: the kernel's grew by {grown()} KiB") from None
+	return sum(grown().values())
 
 
 def attach_once(case, number):
@@ -58,17 +85,17 @@ def again_and_again_under_load(case):
 	client.set_engine(0)
 	before = harness.bpf_objects()
 	worker = harness.start_migrate(case, 0, "--length", 64 * M, "--pattern", "random", "--step", 50,
-				       "--forever", "--interval-ms", 5)
+				       "--forever", "--interval-ms", 20)
 	harness.wait_until(lambda: harness.truth(0)["calls"] > 3, "reports")
 	for number in range(1, TIMES + 1):
 		attach_once(case, number)
 		case.require(len(case.wrong) < 3, "no use in going on")
 		if number == WARM:
-			memory = kernel_memory_kb()
+			harness.check_bpf_gone(case, before, f"after {number} attachments")
+			memory = settled_memory_kb()
 		if number % 100 == 0:
 			print(f"# attached {number} times", flush=True)
 	harness.check_bpf_gone(case, before, f"after {TIMES} attachments")
-	grown = kernel_memory_kb() - memory
+	grown = check_memory(case, memory)
 	worker.end(2)
-	case.check(grown < GROWTH_KB, f"the kernel's memory grew by {grown} KiB")
 	print(f"# {TIMES} attachments, the kernel's memory grew by {grown} KiB", flush=True)

@@ -107,6 +107,9 @@ struct migrate_device {
 /* migrate_options.c */
 int migrate_options__parse(struct migrate_options *options, int argc, char **argv);
 
+/* migrate_sysfs.c */
+char *migrate_sysfs__find(const char *device, const char *file);
+
 /* migrate_vfio.c: container, groups and the logging calls */
 int migrate_vfio__open_container(void);
 int migrate_vfio__open_group(struct migrate_device *device, int container);

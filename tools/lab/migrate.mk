@@ -6,7 +6,7 @@ MIGRATE_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
 MIGRATE_SRCS := $(wildcard $(MIGRATE_DIR)migrate*.c)
 MIGRATE_BUILD ?= $(or $(BUILD),build)
 
-CROWD_SRCS := $(addprefix $(MIGRATE_DIR),crowd.c migrate_vfio.c migrate_engine.c)
+CROWD_SRCS := $(addprefix $(MIGRATE_DIR),crowd.c migrate_sysfs.c migrate_vfio.c migrate_engine.c)
 
 $(MIGRATE_BUILD)/migrate: $(MIGRATE_SRCS) $(MIGRATE_DIR)migrate.h
 $(MIGRATE_BUILD)/crowd: $(CROWD_SRCS) $(MIGRATE_DIR)migrate.h

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stddef.h>
@@ -19,18 +18,10 @@
 /* Finds the device's engine, if it has one. */
 int migrate_engine__open(struct migrate_device *device)
 {
-	char pattern[PATH_MAX];
-	glob_t found;
-	int err = 0;
-
-	snprintf(pattern, sizeof(pattern), "/sys/bus/*/devices/%s/engine", device->name);
-	if (glob(pattern, 0, NULL, &found))
-		return 0;
-	device->engine_path = strdup(found.gl_pathv[0]);
-	if (!device->engine_path)
-		err = migrate_error(ENOMEM, "%s", device->name);
-	globfree(&found);
-	return err;
+	device->engine_path = migrate_sysfs__find(device->name, "engine");
+	if (!device->engine_path && errno != ENODEV)
+		return migrate_error(errno, "%s", device->name);
+	return 0;
 }
 
 void migrate_engine__close(struct migrate_device *device)

@@ -10,10 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <linux/vfio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -67,15 +67,13 @@ int migrate_iommufd__open(uint32_t *ioas)
 /* The path of the device's cdev. -errno, said. */
 static int find_cdev(const struct migrate_device *device, char *path, size_t size)
 {
-	char pattern[PATH_MAX];
-	glob_t found;
+	char *found = migrate_sysfs__find(device->name, "vfio-dev/vfio*");
 
-	snprintf(pattern, sizeof(pattern), "/sys/bus/*/devices/%s/vfio-dev/vfio*", device->name);
-	if (glob(pattern, 0, NULL, &found))
-		return migrate_error(ENODEV, "%s: no such device, or no VFIO driver is bound to it: load iovab_mock, or look into /sys/bus/*/devices",
+	if (!found)
+		return migrate_error(errno, "%s: no such device, or no VFIO driver is bound to it: load iovab_mock, or look into /sys/bus/*/devices",
 				     device->name);
-	snprintf(path, size, "/dev/vfio/devices/%s", strrchr(found.gl_pathv[0], '/') + 1);
-	globfree(&found);
+	snprintf(path, size, "/dev/vfio/devices/%s", strrchr(found, '/') + 1);
+	free(found);
 	return 0;
 }
 

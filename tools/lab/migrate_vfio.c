@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/vfio.h>
@@ -34,18 +33,16 @@ int migrate_vfio__open_container(void)
 /* The number of the device's IOMMU group, or -errno. */
 static int find_group(const struct migrate_device *device)
 {
-	char pattern[PATH_MAX], target[PATH_MAX];
-	ssize_t len = -1;
-	glob_t found;
+	char *path = migrate_sysfs__find(device->name, "iommu_group"), target[PATH_MAX];
+	ssize_t len;
 	int err;
 
-	snprintf(pattern, sizeof(pattern), "/sys/bus/*/devices/%s/iommu_group", device->name);
-	if (glob(pattern, 0, NULL, &found))
-		return migrate_error(ENODEV, "%s: no such device, or no VFIO driver is bound to it: load iovab_mock, or look into /sys/bus/*/devices",
+	if (!path)
+		return migrate_error(errno, "%s: no such device, or no VFIO driver is bound to it: load iovab_mock, or look into /sys/bus/*/devices",
 				     device->name);
-	len = readlink(found.gl_pathv[0], target, sizeof(target) - 1);
+	len = readlink(path, target, sizeof(target) - 1);
 	err = errno;
-	globfree(&found);
+	free(path);
 	if (len < 0)
 		return migrate_error(err, "%s: cannot read its IOMMU group", device->name);
 	target[len] = 0;
