@@ -20,13 +20,15 @@ ONE_THREAD = "-accel tcg,thread=single"
 
 class Part:
 	"""@tests: prefix of the tests' names, module in tests/lab, devices to have (None: the
-	tests see to it), in their order.
+	tests see to it), in their order.  @places: of the guests at a time it takes so many,
+	since others would take too much of the time that it measures.
 	"""
 
-	def __init__(self, name, *tests, cpus=2, mem="2G", cmdline="", qemu_args=ONE_THREAD, timeout_s=1200,
+	def __init__(self, name, *tests, places=1, cpus=2, mem="2G", cmdline="", qemu_args=ONE_THREAD, timeout_s=1200,
 		     refusal=False, lazy_only=False, kernels=None, needs=None):
 		self.name = name
 		self.tests = tests
+		self.places = places
 		self.refusal = refusal		# for kernels without the facility, and only for them
 		self.lazy_only = lazy_only
 		self.kernels = kernels		# None: all others
@@ -97,10 +99,11 @@ PARTS = (
 	Part("exact", ("exact", "test_exact", 2), ("cases", "test_cases", 2),
 	     ("reattach", "test_reattach", 2)),
 	# the last one wants many devices
-	Part("exporter", ("exporter", "test_exporter", 4), ("budget", "test_budget", 4),
-	     ("crowd", "test_crowd", None)),
+	Part("exporter", ("exporter", "test_exporter", 4), ("crowd", "test_crowd", None)),
 	Part("qemu", ("qemu", "test_qemu", None), mem="3G", needs=qemu_client),
 	Part("reference", ("rows", "test_refrows", None), ("reference", "test_ref", 2)),
+	# what its programs take of a CPU's time is the test
+	Part("budget", ("budget", "test_budget", 4), places=2),
 	# one CPU whose clock counts instructions
 	Part("cost", ("cost", "test_cost", 1), cpus=1, qemu_args="-icount shift=0,sleep=off",
 	     kernels=("stock",), needs=cost_programs),
