@@ -68,7 +68,9 @@ def write(path, text):
 	"""By system calls alone, for what is in sysfs is written often."""
 	fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
 	try:
-		os.write(fd, str(text).encode())
+		data = str(text).encode()
+		while data:	# some files take a word at a time
+			data = data[os.write(fd, data):]
 	finally:
 		os.close(fd)
 
