@@ -24,8 +24,9 @@ class Part:
 	since others would take too much of the time that it measures.
 	"""
 
-	def __init__(self, name, *tests, places=1, cpus=2, mem="2G", cmdline="", qemu_args=ONE_THREAD, timeout_s=1200,
-		     refusal=False, lazy_only=False, kernels=None, needs=None):
+	def __init__(self, name, *tests, places=1, cpus=2, mem="2G", cmdline="",
+		     qemu_args=ONE_THREAD, timeout_s=1200, refusal=False, lazy_only=False,
+		     kernels=None, needs=None):
 		self.name = name
 		self.tests = tests
 		self.places = places

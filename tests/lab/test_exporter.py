@@ -314,11 +314,8 @@ class Prometheus(harness.Helper):
 		"""Of a device; it scrapes once a second."""
 		series = f'sum(iovab_reports_total{{device="{harness.device_name(number)}"}})'
 
-		def there():
-			time.sleep(0.3)
-			return [value for _, value in self.query(series)] == [reports]
-
-		harness.wait_until(there, f"Prometheus has {reports} reports")
+		harness.wait_until(lambda: [value for _, value in self.query(series)] == [reports],
+				   f"Prometheus has {reports} reports", poll_s=0.3)
 
 	def answers(self):
 		if not self.running():
