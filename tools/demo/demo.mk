@@ -11,4 +11,4 @@ $(BUILD)/demo/dirty_guest.img: tools/demo/dirty_guest.S
 	@mkdir -p $(@D)
 	$(call say,AS,$@)
 	$(Q)as --32 -o $(@:.img=.o) $<
-	$(Q)ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o $@ $(@:.img=.o)
+	$(Q)ld -m elf_i386 -Ttext=0xf0000 --oformat binary -o $@ $(@:.img=.o)

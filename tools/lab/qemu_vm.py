@@ -2,7 +2,8 @@
 """A real QEMU as VFIO's client, inside the lab: two of them, one migrates to the other.
 
 Used by the demo and by the lab's tests.  IOVAB_QEMU names the folder that
-tools/lab/qemu-client printed on the host; build/demo/dirty_guest.img is the guest.
+tools/lab/qemu-client printed on the host; build/demo/dirty_guest.img is the guest,
+which is its own firmware.
 
 Vm is one QEMU, driven through QMP.  Errors are VmError, with what QEMU itself said.
 """
@@ -89,7 +90,7 @@ class Vm:
 			"-name", f"guest={self.name},debug-threads=on",
 			"-machine", "pc,accel=tcg", "-cpu", "max", "-m", str(memory_mib),
 			"-nodefaults", "-no-user-config", "-display", "none",
-			"-drive", f"if=ide,format=raw,file.locking=off,file={GUEST}",
+			"-bios", GUEST,
 			"-qmp", f"unix:{self.qmp_path},server=on,wait=off",
 			"-D", self.trace_path, "-trace", "vfio_*"]
 		if iommufd:
