@@ -27,6 +27,7 @@ import test_qemu
 from test_qemu import qemu_vm
 
 ENGINES = {0: {"rate": 400}, 1: {"rate": 200}}
+MEMORY_MIB = 64
 
 # Student's t for 95 %, by the number of pairs - 1
 STUDENT = {4: 2.776, 9: 2.262, 14: 2.145, 19: 2.093, 29: 2.045}
@@ -66,7 +67,7 @@ def main(pairs, iommufd):
 	case = harness.Case("bench qemu")
 	runs = {False: [], True: []}
 	try:
-		with test_qemu.pair(case, iommufd, ENGINES) as vms:
+		with test_qemu.pair(case, iommufd, ENGINES, memory_mib=MEMORY_MIB) as vms:
 			move(vms, case, False)		# the first one is not like the others
 			for number in range(pairs):
 				for watched in (False, True) if number % 2 else (True, False):

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Takes a report's bitmap away from under it: another process is made to run
 one mprotect, while one of its threads sits in the ioctl that asks for the report.
+That thread is held on its way out of there until the bitmap can be written again, as
+other things of its own may be in the same page.
 
 x86-64 alone, as the lab is.  The thread that runs the call must be blocked in a
 system call of its own: the instruction before its program counter is then
 `syscall`.  It comes back from there with EINTR.
 """
 
+import contextlib
 import ctypes
 import os
+import signal
 import struct
 
 import harness
@@ -18,8 +22,9 @@ libc.ptrace.restype = ctypes.c_long
 libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
 
 ATTACH, DETACH, SINGLESTEP, GETREGS, SETREGS = 16, 17, 9, 12, 13
+SEIZE, INTERRUPT = 0x4206, 0x4207
 WALL = 0x40000000
-PROT_READ, SYS_MPROTECT, SYS_IOCTL = 1, 10, 16
+PROT_READ, PROT_WRITE, SYS_MPROTECT, SYS_IOCTL = 1, 2, 10, 16
 EINTR = 4
 
 # struct user_regs_struct
@@ -70,7 +75,7 @@ def system_call(tid, number, *arguments):
 
 
 def report_in_flight(pid, length):
-	"""The address of the bitmap of a report over @length bytes that a thread asks for now."""
+	"""Who asks for a report over @length bytes now: the thread, and its bitmap's address."""
 	for tid in os.listdir(f"/proc/{pid}/task"):
 		try:
 			words = harness.read(f"/proc/{pid}/task/{tid}/syscall").split()
@@ -82,14 +87,32 @@ def report_in_flight(pid, length):
 			memory.seek(int(words[3], 16))
 			_, flags, _, asked, _, bitmap = struct.unpack("IIQQQQ", memory.read(40))
 		if flags == GET | LOGGING_REPORT and asked == length:
-			return bitmap
+			return int(tid), bitmap
 	return None
 
 
-def make_read_only(pid, address, size):
+def protect(pid, address, size, protection):
 	"""The pages of @size bytes from @address on."""
 	first = address & -4096
 	result = system_call(pid, SYS_MPROTECT, first, (address + size - first + 4095) & -4096,
-			     PROT_READ)
+			     protection)
 	if result:
 		raise harness.Unmet(f"mprotect in {pid}: {result - (1 << 64)}")
+
+
+@contextlib.contextmanager
+def read_only(pid, tid, address, size):
+	"""The bitmap of thread @tid's report, which must be over before the end of this."""
+	ptrace(SEIZE, tid)
+	try:
+		ptrace(INTERRUPT, tid)		# it sleeps where no signal wakes it
+		protect(pid, address, size, PROT_READ)
+		yield
+		harness.wait_until(lambda: os.waitpid(tid, WALL | os.WNOHANG)[0], "the report's return")
+		protect(pid, address, size, PROT_READ | PROT_WRITE)
+		ptrace(DETACH, tid)
+	except BaseException:
+		# else nobody could wait for the end of the process, of which this is a thread
+		os.kill(pid, signal.SIGKILL)
+		os.waitpid(tid, WALL)
+		raise

@@ -31,21 +31,24 @@ TESTS, test, suite = harness.registry()
 
 MIB = 1 << 20
 PAGE = 4096
-MEMORY_MIB = 64
-LOST_MIB = 160		# its bitmap is of more than a page
+MEMORY_MIB = 16
 SECTIONS = 6		# of this machine and guest; check_sections looks
 SOURCE, TARGET = (0, 1), (2, 3)
 
-ENGINES = {0: {"area": f"{20 * MIB}:{8 * MIB}", "pattern": "random", "rate": 1500},
-	   1: {"area": f"{40 * MIB}:{4 * MIB}", "pattern": "sequential", "rate": 700}}
+# the guest itself writes to the 8 MiB behind these
+AREAS = (2 * MIB, 6 * MIB)
+ENGINES = {0: {"area": f"{AREAS[0]}:{4 * MIB}", "pattern": "random", "rate": 1500},
+	   1: {"area": f"{AREAS[1]}:{2 * MIB}", "pattern": "sequential", "rate": 700}}
+# less than the guest alone writes: a migration does not end on it
+NARROW = {"max_bandwidth": 4 * MIB, "downtime_limit": 1}
 # all of the hot area is written to again in the time that the link takes for it
 LINK = 12 * MIB		# bytes a second
 HOT_BYTES = 2 * MIB
-HOT_AND_COLD = {0: {"area": f"{20 * MIB}:{HOT_BYTES}", "rate": 8000},
-		1: {"area": f"{40 * MIB}:{MIB}", "rate": 60}}
+HOT_AND_COLD = {0: {"area": f"{AREAS[0]}:{HOT_BYTES}", "rate": 8000},
+		1: {"area": f"{AREAS[1]}:{MIB}", "rate": 60}}
 OFF = {"order": "ascending", "merge": 0, "rate": 0, "seed": 1, "stop": 0, "memory": 1, "area": "0:0",
        "page_size": PAGE, "fault_redundant": 0, "fault_overshoot": 0, "fault_cross": 0,
-       "fault_delay_ms": 0, "fault_unlogged": 0}
+       "fault_delay_ms": 0, "fault_hold": 0, "fault_unlogged": 0}
 
 
 def has_iommufd():
@@ -80,17 +83,17 @@ def ways(function):
 class Pair:
 	"""A running source with its guest booted, and targets as they are asked for."""
 
-	def __init__(self, case, iommufd, devices=SOURCE, memory_mib=MEMORY_MIB, environment=None):
+	def __init__(self, case, iommufd, devices=SOURCE, memory_mib=MEMORY_MIB):
 		self.case, self.iommufd, self.memory_mib = case, iommufd, memory_mib
 		self.vms = []
 		self.count = 0
 		self.sockets = tempfile.TemporaryDirectory()
 		self.targets = TARGET[:len(devices)]
-		self.source = self.start("web-17", devices, environment=environment)
+		self.source = self.start("web-17", devices)
 
 	def start(self, name, devices, **options):
 		vm = qemu_vm.Vm(self.case.folder, name, [harness.device_name(n) for n in devices],
-				self.iommufd, memory_mib=self.memory_mib, **options)
+				self.memory_mib, self.iommufd, **options)
 		self.vms.append(vm)
 		return vm.connect()
 
@@ -100,12 +103,15 @@ class Pair:
 		uri = f"unix:{self.sockets.name}/migration-{self.count}"
 		return self.start(f"target-{self.count}", self.targets, incoming=uri, paused=True), uri
 
-	def move(self, **parameters):
-		"""The guest moves; (the target, query-migrate's answer)."""
+	def move(self, until=None, **parameters):
+		"""The guest moves, not before @until is true; (the target, query-migrate's answer)."""
 		target, uri = self.target()
-		self.source.set_parameters(**{"max_bandwidth": 64 * MIB, "downtime_limit": 500,
-					      **parameters})
+		wide = {"max_bandwidth": 64 * MIB, "downtime_limit": 500, **parameters}
+		self.source.set_parameters(**(NARROW if until else wide))
 		self.source.migrate(uri)
+		if until:
+			harness.wait_until(until, "enough is written while the guest moves")
+			self.source.set_parameters(**wide)
 		state = self.source.wait_migration()
 		target.wait_migration()
 		return target, state
@@ -132,15 +138,6 @@ def pair(case, iommufd, engines=None, **options):
 	finally:
 		if made:
 			made.end()
-
-
-def differing(source, target, memory_mib=MEMORY_MIB):
-	"""The addresses of the pages of memory that are not the same."""
-	there, here = (vm.memory(0, memory_mib * MIB) for vm in (source, target))
-	# as bytes: of a memoryview each byte is made a number before it is compared
-	different = lambda at, size: there[at:at + size] != here[at:at + size]
-	return [at for piece in range(0, len(there), MIB) if different(piece, MIB)
-		for at in range(piece, piece + MIB, PAGE) if different(at, PAGE)]
 
 
 def check_sections(case, vm):
@@ -221,13 +218,14 @@ def three_accounts_and_memory(case, iommufd):
 	top = harness.Top(case, "sets")
 	with pair(case, iommufd) as vms:
 		account = Account()
-		target, state = vms.move()
+		target, state = vms.move(lambda: all(account.gone(number)["distinct_bytes"] > 200 * PAGE
+						     for number in SOURCE))
 		reports = state["ram"]["dirty-sync-count"] * SECTIONS
 		case.equal("reports in QEMU's trace", check_sections(case, vms.source), reports)
 		case.check(state["ram"]["dirty-sync-count"] >= 3, f"the test itself: {state}")
 		rows = check_rows(case, top, vms.source, account, reports)
 		check_phases(case, rows, reports - SECTIONS, [state])
-		case.equal("pages that differ, the first ones", differing(vms.source, target)[:5], [])
+		case.equal("pages that differ, the first ones", qemu_vm.differing_pages(vms.source, target)[:5], [])
 
 
 def convergences(lines, after=""):
@@ -322,13 +320,13 @@ def cancel_retry_resume(case, iommufd):
 		target.end()
 		before = top.lines()[-1]["time"]
 		target, retried = vms.move()
-		case.equal("pages that differ, the first ones", differing(source, target)[:5], [])
+		case.equal("pages that differ, the first ones", qemu_vm.differing_pages(source, target)[:5], [])
 		target.end()
 		# few enough that hardly a page is logged a moment later all the same
 		harness.write(harness.engine(0, "rate"), 500)
 		harness.write(harness.engine(0, "fault_unlogged"), 5)
 		source.command("cont")
-		target, resumed = vms.move()
+		target, resumed = vms.move(lambda: account.gone(0)["memory_unlogged"] > 100)
 		reports = cancelled + SECTIONS * sum(state["ram"]["dirty-sync-count"]
 						     for state in (retried, resumed))
 		case.check(cancelled >= 3 * SECTIONS and not cancelled % SECTIONS,
@@ -340,11 +338,28 @@ def cancel_retry_resume(case, iommufd):
 		# the state is set for the first time when the retried one stops the device
 		check_phases(case, rows, SECTIONS * (resumed["ram"]["dirty-sync-count"] - 1),
 			     [retried, resumed])
-		differ, unlogged = differing(source, target), account.gone(0)["memory_unlogged"]
+		differ, unlogged = qemu_vm.differing_pages(source, target), account.gone(0)["memory_unlogged"]
 		case.check(0 < len(differ) <= unlogged,
 			   f"{len(differ)} pages differ, {unlogged} writes were not logged")
-		case.check(all(20 * MIB <= at < 20 * MIB + HOT_BYTES for at in differ),
+		case.check(all(AREAS[0] <= at < AREAS[0] + HOT_BYTES for at in differ),
 			   f"pages that differ: {[hex(at) for at in differ]}")
+
+
+def hold_report(pid, size):
+	"""One over @size bytes, which the device then holds: who asks for it, and its bitmap."""
+	def held():
+		if not inject.report_in_flight(pid, size):
+			return None
+		harness.write(harness.engine(0, "fault_hold"), 1)
+		found = inject.report_in_flight(pid, size)
+		if not found:
+			harness.write(harness.engine(0, "fault_hold"), 0)
+		return found
+
+	harness.write(harness.engine(0, "fault_delay_ms"), 300)
+	found = harness.wait_until(held, "a report over the memory")
+	harness.write(harness.engine(0, "fault_delay_ms"), 0)
+	return found
 
 
 @ways
@@ -357,28 +372,22 @@ def lost_by_the_kernel(case, iommufd):
 	have_devices()
 	if not rule.lazy():
 		raise harness.Skip("this kernel pins the bitmap before it marks: nothing is lost")
-	size = LOST_MIB * MIB - MIB
-	# each bitmap of some size in memory of its own, so that nothing else is locked with it
-	options = {"devices": (0,), "memory_mib": LOST_MIB,
-		   "environment": {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4096"}}
-	with pair(case, iommufd, **options) as vms:
+	size = MEMORY_MIB * MIB - MIB
+	with pair(case, iommufd, devices=(0,)) as vms:
 		account = Account((0,))
 		top = harness.Top(case, "sets")
 		target, uri = vms.target()
 		source = vms.source
-		# less than the engine writes: it goes on until the report was met
-		source.set_parameters(max_bandwidth=4 * MIB, downtime_limit=1)
+		source.set_parameters(**NARROW)
 		source.migrate(uri)
-		harness.wait_until(lambda: source.migration().get("ram", {}).get("dirty-sync-count", 0) > 2,
-				   "three rounds")
-		harness.write(harness.engine(0, "fault_delay_ms"), 1500)
-		bitmap = harness.wait_until(lambda: inject.report_in_flight(source.pid, size),
-					    "a report over the memory")
+		harness.wait_until(lambda: source.migration().get("ram", {}).get("dirty-sync-count", 0) > 1,
+				   "a round")
+		thread, bitmap = hold_report(source.pid, size)
 		harness.write(harness.engine(0, "rate"), 0)
 		before = account.gone(0)
-		inject.make_read_only(source.pid, bitmap, size // PAGE // 8)
-		harness.write(harness.engine(0, "fault_delay_ms"), 0)
-		harness.wait_until(lambda: account.gone(0)["calls"] > before["calls"], "that report")
+		with inject.read_only(source.pid, thread, bitmap, size // PAGE // 8):
+			harness.write(harness.engine(0, "fault_hold"), 0)
+			harness.wait_until(lambda: account.gone(0)["calls"] > before["calls"], "that report")
 		lost = account.gone(0)["distinct_bytes"] - before["distinct_bytes"]
 		source.set_parameters(max_bandwidth=1024 * MIB, downtime_limit=2000)
 		state = source.wait_migration()
@@ -392,6 +401,6 @@ def lost_by_the_kernel(case, iommufd):
 			case.equal(name, total[name], value)
 		case.check(lost > 0 and total["pin_failures"] > 0,
 			   f"the test itself: {lost} bytes lost, {total['pin_failures']} pins failed")
-		differ = differing(source, target, LOST_MIB)
+		differ = qemu_vm.differing_pages(source, target)
 		case.check(0 < len(differ) * PAGE <= lost,
 			   f"{len(differ)} pages differ, {lost} bytes were lost")

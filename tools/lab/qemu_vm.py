@@ -8,6 +8,7 @@ which is its own firmware.
 Vm is one QEMU, driven through QMP.  Errors are VmError, with what QEMU itself said.
 """
 
+import functools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 GUEST = os.path.join(REPO, "build/demo/dirty_guest.img")
 START_S = 60
 ANSWER_S = 60
+PAGE, PIECE = 4096, 1 << 20
 
 
 class VmError(Exception):
@@ -65,24 +67,24 @@ class Qmp:
 class Vm:
 	"""A QEMU with VFIO devices.  @devices: their names; @incoming: waits for a migration."""
 
-	def __init__(self, folder, name, devices, iommufd=False, incoming=None, memory_mib=64,
-		     paused=False, environment=None):
+	def __init__(self, folder, name, devices, memory_mib, iommufd=False, incoming=None,
+		     paused=False):
 		self.folder = os.path.join(folder, name)
 		os.makedirs(self.folder, exist_ok=True)
 		self.name = name
 		self.devices = devices
+		self.memory_bytes = memory_mib << 20
 		self.trace_path = os.path.join(self.folder, "trace")
 		self.log_path = os.path.join(self.folder, "log")
 		self.qmp_path = os.path.join(self.folder, "qmp")
-		self.argv = self.command_line(iommufd, incoming, memory_mib, paused)
+		self.argv = self.command_line(memory_mib, iommufd, incoming, paused)
 		with open(self.log_path, "wb") as log:
 			self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log,
-							stderr=log, start_new_session=True,
-							env={**os.environ, **(environment or {})})
+							stderr=log, start_new_session=True)
 		self.pid = self.process.pid
 		self.qmp = None
 
-	def command_line(self, iommufd, incoming, memory_mib, paused):
+	def command_line(self, memory_mib, iommufd, incoming, paused):
 		qemu = qemu_folder()
 		argv = [os.path.join(qemu, "usr/bin/qemu-system-x86_64"),
 			"-L", os.path.join(qemu, "usr/share/qemu"),
@@ -128,13 +130,21 @@ class Vm:
 	def command(self, name, **arguments):
 		return self.qmp.command(name, **arguments)
 
+	@functools.cached_property
+	def memory_address(self):
+		"""Where the guest's memory is in QEMU's own."""
+		text = self.command("human-monitor-command", **{"command-line": "gpa2hva 0"})
+		found = re.search(r"\(pc\.ram\) is (0x[0-9a-f]+)", text)
+		if not found:
+			raise VmError(f"gpa2hva: {text.strip()}")
+		return int(found[1], 16)
+
 	def memory(self, address, count):
-		"""@count bytes of guest memory."""
-		path = os.path.join(self.folder, "memory")
-		self.command("pmemsave", val=address, size=count, filename=path)
-		with open(path, "rb") as file:
-			data = file.read()
-		os.unlink(path)
+		"""@count bytes of guest memory, out of the process: much quicker than pmemsave."""
+		with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as file:
+			data = os.pread(file.fileno(), count, self.memory_address + address)
+		if len(data) != count:
+			raise VmError(f"{len(data)} bytes of memory at {address:#x}, not {count}")
 		return data
 
 	def wait_guest(self):
@@ -184,3 +194,14 @@ class Vm:
 		self.process.wait()
 		if self.qmp:
 			self.qmp.socket.close()
+
+
+def differing_pages(one, other):
+	"""The addresses of the pages of memory that are not the same in both."""
+	pages = []
+	for piece in range(0, one.memory_bytes, PIECE):
+		there, here = (vm.memory(piece, PIECE) for vm in (one, other))
+		if there != here:
+			pages += [piece + at for at in range(0, PIECE, PAGE)
+				  if there[at:at + PAGE] != here[at:at + PAGE]]
+	return pages
