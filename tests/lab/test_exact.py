@@ -61,7 +61,7 @@ class Combination:
 			self.args += ["--bitmap-offset", offset]
 		self.result = self.trouble = None
 
-	def run(self, case, number):
+	def run(self, migrates):
 		settings = {"--pattern": "random", "--order": "ascending", "--merge": 0,
 			    "--tracked": 4 * K, "--rate": 0, "--seed": 1,
 			    "--step": writes(500, self.about.get("order", "ascending")),
@@ -73,7 +73,7 @@ class Combination:
 			if option not in given:
 				args += [option, value]
 		try:
-			self.result = harness.migrate(case, number, *args)
+			self.result = migrates.run(*args)
 		except harness.Unmet as unmet:
 			self.trouble = str(unmet)
 
@@ -194,8 +194,10 @@ def shapes():
 def run_all(case, combinations):
 	"""Two at a time, each worker with a device of its own."""
 	def work(number):
+		migrates = harness.Migrates(case, number)
 		for combination in combinations[number::2]:
-			combination.run(case, number)
+			combination.run(migrates)
+		case.equal("migrate --each ended with", migrates.close(), 0)
 
 	with concurrent.futures.ThreadPoolExecutor(2) as pool:
 		for done in [pool.submit(work, number) for number in (0, 1)]:
