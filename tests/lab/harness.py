@@ -352,7 +352,7 @@ def log_read(device):
 	with open(log_file(device), "rb") as file:
 		words.frombytes(file.read())
 	kinds, iovas, lengths = words[0::3], words[1::3], words[2::3]
-	if kinds and kinds[-1] not in (LOG_CALL, LOG_MARK):
+	if kinds and (kinds[0] != LOG_CALL or kinds[-1] not in (LOG_CALL, LOG_MARK)):
 		raise Unmet(f"the log of {device_name(device)} has no room for {iovas[-1]} records more")
 	# there are many marks, and few calls
 	starts = [at for at, kind in enumerate(kinds) if kind == LOG_CALL]
@@ -420,7 +420,7 @@ class Migrates(Helper):
 		"""What the run that was asked for printed, and its exit status."""
 		out, end = b"", time.monotonic() + DEADLINE_S
 		while not (ended := re.search(rb"^ended (-?\d+)\n\Z", out, re.M)):
-			ready, _, _ = select.select([self.process.stdout], [], [], end - time.monotonic())
+			ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
 			more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
 			if not more:
 				raise Unmet(f"{self.name}: no answer: {out[-300:]}, {self.err()[-300:]}")
