@@ -3,26 +3,16 @@
 
 EXPORTER_BUILD := $(BUILD)/tests/exporter
 
-# what serves, without what knows the kernel; with and without sanitizers
-exporter_demo_sources := tests/exporter/demo.c $(wildcard exporter/*.c) \
-			 $(addprefix user/,array.c convergence.c error.c figures.c heat.c hist.c model.c names.c rounds.c rows.c text.c)
-exporter_demo_headers := $(wildcard exporter/*.h user/*.h include/*.h)
-
-$(EXPORTER_BUILD)/demo: $(exporter_demo_sources) $(exporter_demo_headers)
+# what serves, over made-up facts
+$(EXPORTER_BUILD)/demo: tests/exporter/demo.c $(exporter_objects) $(BUILD)/libiovab.a
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(EXPORTER_CFLAGS) -O2 -g $(exporter_demo_sources) $(exporter_ldlibs) -lm -o $@
-
-$(EXPORTER_BUILD)/demo-asan: $(exporter_demo_sources) $(exporter_demo_headers)
-	$(say) CC $@
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(EXPORTER_CFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
-		$(exporter_demo_sources) $(exporter_ldlibs) -lm -o $@
+	$(Q)$(CC) $(EXPORTER_CFLAGS) $(CFLAGS) $^ $(exporter_ldlibs) -lm -o $@
 
 # unit tests: the exporter's and the model's files, as in tests/unit.mk
 exporter_unit_objects := $(patsubst exporter/%.c,$(EXPORTER_BUILD)/%.o,$(wildcard exporter/*.c)) \
 			 $(addprefix $(UNIT_BUILD)/,array.o convergence.o error.o figures.o heat.o hist.o model.o names.o \
-			   rounds.o rows.o text.o fixture.o)
+			   rounds.o rows.o text.o)
 exporter_unit_tests := $(patsubst tests/exporter/%.c,$(EXPORTER_BUILD)/%,$(wildcard tests/exporter/test_*.c))
 
 $(EXPORTER_BUILD)/%.o: exporter/%.c
@@ -35,7 +25,12 @@ $(EXPORTER_BUILD)/%.o: tests/exporter/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(EXPORTER_CFLAGS) $(UNIT_CFLAGS) -iquote tests/unit -MMD -MP -c $< -o $@
 
-$(exporter_unit_tests): %: %.o $(exporter_unit_objects)
+# the same as demo, with sanitizers
+$(EXPORTER_BUILD)/demo-asan: $(EXPORTER_BUILD)/demo.o $(exporter_unit_objects)
+	$(say) LINK $@
+	$(Q)$(CC) $(UNIT_CFLAGS) $^ $(exporter_ldlibs) -lm -o $@
+
+$(exporter_unit_tests): %: %.o $(exporter_unit_objects) $(UNIT_BUILD)/fixture.o
 	$(say) LINK $@
 	$(Q)$(CC) $(UNIT_CFLAGS) -Wl,--wrap=reallocarray $^ -lcmocka $(exporter_ldlibs) -lm -o $@
 
@@ -43,7 +38,7 @@ exporter_fuzz_sources := tests/exporter/fuzz.c \
 			 $(addprefix exporter/,accept.c labels.c listen.c web_config.c) \
 			 $(addprefix user/,error.c names.c text.c)
 
-$(EXPORTER_BUILD)/fuzz: $(exporter_fuzz_sources) $(exporter_demo_headers)
+$(EXPORTER_BUILD)/fuzz: $(exporter_fuzz_sources) $(wildcard exporter/*.h user/*.h include/*.h)
 	$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(EXPORTER_CFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \

@@ -50,10 +50,10 @@ suites_need += $(unit_tests:%=$(UNIT_BUILD)/%) $(bpf_tests) $(UNIT_BUILD)/bench_
 test-unit: $(unit_tests:%=$(UNIT_BUILD)/%) $(bpf_tests) $(UNIT_BUILD)/bench_model
 	$(Q)UPDATE_GOLDEN=$(UPDATE_GOLDEN) tests/unit/run $^
 
-$(UNIT_BUILD)/bench_model: tests/unit/bench_model.c $(unit_user:%=user/%.c)
+$(UNIT_BUILD)/bench_model: tests/unit/bench_model.c $(BUILD)/libiovab.a
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(USER_CFLAGS) -O2 $^ -ljansson -lsqlite3 -lzstd -lm -o $@
+	$(Q)$(CC) $(USER_CFLAGS) $(CFLAGS) $^ -ljansson -lsqlite3 -lzstd -lm -o $@
 
 bench-model: $(UNIT_BUILD)/bench_model
 	$(Q)$<
