@@ -11,6 +11,7 @@ A case has a folder.  The output of every helper goes there, and when the case
 fails the folder is copied to the results, which come back to the host.
 """
 
+import array
 import contextlib
 import ctypes
 import errno
@@ -18,9 +19,10 @@ import functools
 import gzip
 import json
 import os
+import re
+import select
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -86,9 +88,9 @@ class Helper:
 		self.err_path = os.path.join(case.folder, self.name + ".err")
 		with open(os.path.join(case.folder, "commands"), "a") as log:
 			log.write(f"{self.name}: {' '.join(map(ascii, self.argv))}\n")
-		stdout = options.pop("stdout", None)
+		stdout, stdin = options.pop("stdout", None), options.pop("stdin", subprocess.DEVNULL)
 		with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
-			self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
+			self.process = subprocess.Popen(self.argv, stdin=stdin,
 							stdout=stdout or out, stderr=err, **options)
 		self.pid = self.process.pid
 		case.helpers.append(self)
@@ -346,16 +348,16 @@ def log_file(number):
 
 def log_read(device):
 	"""What the device was asked for and marked, in order: [iova, length, [(iova, length)...]]."""
-	calls = []
+	words = array.array("Q")
 	with open(log_file(device), "rb") as file:
-		for kind, iova, length in struct.iter_unpack("QQQ", file.read()):
-			if kind == LOG_CALL:
-				calls.append((iova, length, []))
-			elif kind == LOG_MARK and calls:
-				calls[-1][2].append((iova, length))
-			else:
-				raise Unmet(f"the log of {device_name(device)} has no room for {iova} records more")
-	return calls
+		words.frombytes(file.read())
+	kinds, iovas, lengths = words[0::3], words[1::3], words[2::3]
+	if kinds and (kinds[0] != LOG_CALL or kinds[-1] not in (LOG_CALL, LOG_MARK)):
+		raise Unmet(f"the log of {device_name(device)} has no room for {iovas[-1]} records more")
+	# there are many marks, and few calls
+	starts = [at for at, kind in enumerate(kinds) if kind == LOG_CALL]
+	return [(iovas[at], lengths[at], list(zip(iovas[at + 1:end], lengths[at + 1:end])))
+		for at, end in zip(starts, [*starts[1:], len(kinds)])]
 
 
 def log_attach(result):
@@ -366,12 +368,12 @@ def log_attach(result):
 		result["log_trouble"] = str(unmet)
 
 
-def start_migrate(case, numbers, *args, **options):
+def start_migrate(case, numbers, *args, log_room=LOG_ROOM, **options):
 	if isinstance(numbers, int):
 		numbers = [numbers]
 	if rule.lazy():
 		for number in numbers:
-			write(log_file(number), LOG_ROOM)
+			write(log_file(number), log_room)
 	devices = [word for n in numbers for word in ("--device", device_name(n))]
 	return Helper(case, "migrate", [MIGRATE, *devices, "--json", *args], **options)
 
@@ -379,7 +381,11 @@ def start_migrate(case, numbers, *args, **options):
 def finish_migrate(helper, devices=1):
 	"""What it printed, an object a device."""
 	status = helper.wait()
-	results = [json.loads(line) for line in helper.out().splitlines()]
+	return migrate_results(helper, status, helper.out(), devices)
+
+
+def migrate_results(helper, status, out, devices):
+	results = [json.loads(line) for line in out.splitlines()]
 	if status != 0 or len(results) != devices:
 		raise Unmet(f"{helper.name} ended with {status}, {len(results)} results: "
 			    f"{helper.err().strip()[-300:]}")
@@ -396,6 +402,43 @@ def migrate(case, numbers, *args, **options):
 	count = 1 if isinstance(numbers, int) else len(numbers)
 	results = finish_migrate(helper, count)
 	return results[0] if isinstance(numbers, int) else results
+
+
+class Migrates(Helper):
+	"""Runs of one device, one after the other, each a process of its own; close() at their end.
+
+	A kernel that preempts keeps marks out of turn where two devices share a CPU.
+	"""
+
+	def __init__(self, case, number):
+		own_cpu = (lambda: os.sched_setaffinity(0, {number})) if preempts() else None
+		super().__init__(case, "migrates", [MIGRATE, "--each"], stdin=subprocess.PIPE,
+				 stdout=subprocess.PIPE, preexec_fn=own_cpu)
+		self.number = number
+
+	def answer(self):
+		"""What the run that was asked for printed, and its exit status."""
+		out, end = b"", time.monotonic() + DEADLINE_S
+		while not (ended := re.search(rb"^ended (-?\d+)\n\Z", out, re.M)):
+			ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
+			more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+			if not more:
+				raise Unmet(f"{self.name}: no answer: {out[-300:]}, {self.err()[-300:]}")
+			out += more
+		return out[:ended.start()].decode(), int(ended[1])
+
+	def run(self, *args, log_room=LOG_ROOM):
+		if rule.lazy():
+			write(log_file(self.number), log_room)
+		words = " ".join(map(str, ["--device", device_name(self.number), "--json", *args]))
+		os.write(self.process.stdin.fileno(), words.encode() + b"\n")
+		out, status = self.answer()
+		return migrate_results(self, status, out, 1)[0]
+
+	def close(self):
+		self.process.stdin.close()
+		self.process.stdout.close()
+		return self.wait()
 
 
 def have_mock(devices):

@@ -75,38 +75,73 @@ def windows(length, page_size, offset=0, present=None):
 
 
 class Bits:
-	"""The bitmap of a report, as far as something is set in it: a byte a bit, in chunks."""
+	"""The bitmap of a report, as far as something is set in it.
+
+	In chunks of a byte a bit; but what is set a bit at a time, and is not in one of them,
+	is kept as it is.
+	"""
 
 	CHUNK = 4096
+	ALL = b"\1" * CHUNK
 
 	def __init__(self, preset):
 		self.preset = preset
 		self.chunks = {}
+		self.single = set()
 
 	def chunk(self, number):
+		"""To be written to."""
 		found = self.chunks.get(number)
 		if found is None:
 			found = self.chunks[number] = bytearray(self.CHUNK)
 			if self.preset:
 				first = -number * self.CHUNK % self.preset
 				found[first::self.preset] = b"\1" * len(found[first::self.preset])
+			self.take_in(found, number)
+		elif found is self.ALL:
+			found = self.chunks[number] = bytearray(found)
 		return found
+
+	def take_in(self, chunk, number):
+		"""What was set of it a bit at a time."""
+		start = number * self.CHUNK
+		taken = [bit for bit in self.single if start <= bit < start + self.CHUNK]
+		for bit in taken:
+			chunk[bit - start] = 1
+		self.single.difference_update(taken)
 
 	def set(self, first, past):
 		"""How many bits from @first to before @past are new."""
+		if past == first + 1:
+			return self.set_one(first)
 		new = 0
 		while first < past:
-			chunk = self.chunk(first // self.CHUNK)
-			at = first % self.CHUNK
+			number, at = divmod(first, self.CHUNK)
 			count = min(self.CHUNK - at, past - first)
-			if count == 1:
-				new += not chunk[at]
-				chunk[at] = 1
-			else:
-				# most are all new, and that is much the quickest to see
-				new += chunk.count(0, at, at + count) if chunk.find(1, at, at + count) >= 0 else count
-				chunk[at:at + count] = b"\1" * count
+			new += self.set_in(number, at, at + count)
 			first += count
+		return new
+
+	def set_one(self, bit):
+		number = bit // self.CHUNK
+		if not self.preset and number not in self.chunks:
+			new = bit not in self.single
+			self.single.add(bit)
+		else:
+			chunk, at = self.chunk(number), bit % self.CHUNK
+			new = not chunk[at]
+			chunk[at] = 1
+		return new
+
+	def set_in(self, number, at, past):
+		"""Of one chunk."""
+		if past - at == self.CHUNK and not (number in self.chunks or self.single or self.preset):
+			self.chunks[number] = self.ALL
+			return self.CHUNK
+		chunk = self.chunk(number)
+		# most are all new, and that is much the quickest to see
+		new = chunk.count(0, at, past) if chunk.find(1, at, past) >= 0 else past - at
+		chunk[at:past] = self.ALL[:past - at]
 		return new
 
 

@@ -9,6 +9,7 @@ happened must be what docs/generations.md says of this generation, word for word
 """
 
 import errno
+import functools
 import re
 
 import client
@@ -38,6 +39,7 @@ class Report:
 		self.offset = offset		# of the bitmap in its memory page
 		self.missing = missing		# (first, number) of memory pages
 		self.read_only = read_only
+		self.holes = (*missing, *read_only)
 		self.track = track or M		# length that the device tracks from 0 on
 		self.engine = engine		# None: nothing is dirty
 		self.hangs = hangs		# a lazy kernel, for good
@@ -49,12 +51,18 @@ class Report:
 	def bitmap_pages(self):
 		return self.pages() if self.length else 8 * PAGE
 
+	@functools.cached_property
+	def memory_pages(self):
+		return client.Bitmap.pages_of(self.bitmap_pages(), self.offset)
+
 	def present(self, page):
-		"""Whether the kernel can pin the bitmap's page of this number."""
-		if page >= client.Bitmap.pages_of(self.bitmap_pages(), self.offset):
+		"""Whether the kernel can pin the bitmap's page of this number: asked of each of many."""
+		if page >= self.memory_pages:
 			return False
-		return not any(first <= page < first + count
-			       for first, count in (*self.missing, *self.read_only))
+		for first, count in self.holes:
+			if first <= page < first + count:
+				return False
+		return True
 
 
 REPORTS = (

@@ -17,6 +17,12 @@ TESTS, test, suite = harness.registry()
 
 K, M, G, T = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
+# Bits of bitmap that a kernel pins at once: a window of a bitmap that begins with its page.
+WINDOW = rule.WINDOW_PAGES * rule.CPU_PAGE * 8
+
+# Marks of any of the combinations.
+LOG_ROOM = 20000
+
 PATTERNS = ("sequential", "random", "hotspot", "sparse", "dense", "all")
 ORDERS = ("ascending", "descending", "shuffled")
 
@@ -61,7 +67,7 @@ class Combination:
 			self.args += ["--bitmap-offset", offset]
 		self.result = self.trouble = None
 
-	def run(self, case, number):
+	def run(self, migrates):
 		settings = {"--pattern": "random", "--order": "ascending", "--merge": 0,
 			    "--tracked": 4 * K, "--rate": 0, "--seed": 1,
 			    "--step": writes(500, self.about.get("order", "ascending")),
@@ -73,7 +79,7 @@ class Combination:
 			if option not in given:
 				args += [option, value]
 		try:
-			self.result = harness.migrate(case, number, *args)
+			self.result = migrates.run(*args, log_room=LOG_ROOM)
 		except harness.Unmet as unmet:
 			self.trouble = str(unmet)
 
@@ -119,19 +125,23 @@ class Combination:
 
 
 def matrix():
-	"""Each pattern, page size, order and merge: three windows a report, or two where marks
-	come merged, since what costs time is to look for bits.
+	"""Each pattern, page size, order and merge.
+
+	What costs time is to look for bits: so there are three windows a report for single
+	marks of 4 KiB pages, and two for the others; and a second round with writes for
+	4 KiB pages.
 	"""
 	for pattern, page, order, merge in itertools.product(PATTERNS, (4 * K, 64 * K, 2 * M),
 							     ORDERS, (0, 1)):
-		length, step = (19 if merge else 36) * M * page + 40 * page, writes(700, order)
+		windows = 1 if merge or page > 4 * K else 2	# and a piece
+		length, step = (windows * WINDOW + M + 40) * page, writes(700, order)
 		if pattern == "all":
 			step = 1
-			length = 130 * G + 4 * K if merge and page == 4 * K else 64 * M
+			length = 130 * G + 4 * K if merge and page == 4 * K else 16 * M
 		yield Combination(f"{pattern} {size_name(page)} {order} {'merged' if merge else 'single'}",
 				  "--pattern", pattern, "--tracked", page, "--order", order,
 				  "--merge", merge, "--step", step, sections=[(0, length)],
-				  order=order, merge=merge)
+				  rounds=3 if page == 4 * K else 2, order=order, merge=merge)
 
 
 def page_sizes():
@@ -139,15 +149,15 @@ def page_sizes():
 		page = 1 << shift
 		yield Combination(f"random {size_name(page)} shuffled single",
 				  "--tracked", page, "--order", "shuffled",
-				  sections=[(0, 20 * M * page)], order="shuffled", merge=0)
+				  sections=[(0, (WINDOW + M) * page)], rounds=2, order="shuffled",
+				  merge=0)
 	for bit, tracked in ((4 * K, 64 * K), (4 * K, 2 * M), (64 * K, 2 * M)):
 		yield Combination(f"{size_name(bit)} a bit of pages of {size_name(tracked)}",
 				  "--page-size", bit, "--tracked", tracked,
-				  sections=[(0, 17 * M * bit // tracked * tracked)])
+				  sections=[(0, (WINDOW + M) * bit)], rounds=2)
 
 
 def faults():
-	length = 130 * G
 	for order, merge in itertools.product(ORDERS, (0, 1)):
 		tail = [f"{order} {'merged' if merge else 'single'}", "--order", order, "--merge", merge]
 		for name, *args in (("redundant", "--fault-redundant", 3),
@@ -156,7 +166,8 @@ def faults():
 				    ("all faults", "--fault-redundant", 2, "--fault-overshoot", 70,
 				     "--fault-cross", 33000)):
 			yield Combination(f"{name} {tail[0]}", *tail[1:], *args,
-					  sections=[(0, length)], order=order, faults=True)
+					  sections=[(0, (66 if merge else 130) * G)],
+					  rounds=2 if merge else 3, order=order, faults=True)
 	yield Combination("all faults 64K all", "--pattern", "all", "--step", 0, "--tracked", 64 * K,
 			  "--rate", 0, "--fault-redundant", 1, "--fault-overshoot", 9,
 			  "--fault-cross", 5, sections=[(0, 1100 * G)], faults=True)
@@ -164,38 +175,41 @@ def faults():
 	yield Combination("cross at the end of a section", "--fault-cross", 20, "--fault-redundant", 4,
 			  sections=[(0, 1 * G)], ranges=[(0, 3 * G)], cut=True, faults=True)
 	for preset in (1, 2, 5, 64, 1000):
-		yield Combination(f"preset {preset}", "--preset", preset, "--step", 5000,
-				  "--pattern", "sequential", sections=[(0, 66 * G)], preset=preset,
-				  faults=True)
+		yield Combination(f"preset {preset}", "--preset", preset, "--step", 2500,
+				  "--pattern", "sequential", sections=[(0, 66 * G)], rounds=2,
+				  preset=preset, faults=True)
 
 
 def shapes():
 	for offset in (1, 3, 7, 8, 0x800, 0xff1, 0xfff):
-		yield Combination(f"bitmap offset {offset:#x}", "--step", 3000, sections=[(0, 130 * G)],
-				  offset=offset)
+		yield Combination(f"bitmap offset {offset:#x}", "--step", 700, sections=[(0, 130 * G)],
+				  rounds=2, offset=offset)
 		yield Combination(f"bitmap offset {offset:#x} with all faults", "--fault-redundant", 3,
 				  "--fault-overshoot", 3, "--fault-cross", 100,
-				  sections=[(0, 130 * G)], offset=offset, faults=True)
+				  sections=[(0, 66 * G)], rounds=2, offset=offset, faults=True)
 	for pages in (1, 2, 3, 7, 8, 9, 63, 64, 65, 511, 513, 32767, 32769):
+		# one mark a page, but for those that are a page of bitmap
 		yield Combination(f"{pages} pages", "--pattern", "all", "--step", 1,
-				  sections=[(0, pages * 4 * K)])
+				  "--merge", int(pages > 1000), sections=[(0, pages * 4 * K)])
 		yield Combination(f"{pages} pages and an overshoot", "--step", 40,
 				  "--fault-overshoot", 70, sections=[(0, pages * 4 * K)],
 				  offset=pages % 9, faults=True)
-	yield Combination("QEMU's sections", "--step", 4000, sections=QEMU_SECTIONS,
+	yield Combination("QEMU's sections", "--step", 700, sections=QEMU_SECTIONS,
 			  ranges=[(0, 0x40000000), (0xfd000000, 0x1bc1000), (4 * G, 70 * G)])
-	yield Combination("a base that is not 0", "--step", 3000, sections=[(0x123456000, 70 * G)])
-	yield Combination("near the top of 2^57", "--step", 3000,
+	yield Combination("a base that is not 0", "--step", 700, sections=[(0x123456000, 70 * G)])
+	yield Combination("near the top of 2^57", "--step", 700,
 			  sections=[((1 << 57) - 70 * G, 70 * G)])
-	yield Combination("near the top of the address space", "--step", 3000,
+	yield Combination("near the top of the address space", "--step", 700,
 			  sections=[((1 << 63) - 140 * G, 70 * G), ((1 << 63) - 70 * G, 70 * G)])
 
 
 def run_all(case, combinations):
 	"""Two at a time, each worker with a device of its own."""
 	def work(number):
+		migrates = harness.Migrates(case, number)
 		for combination in combinations[number::2]:
-			combination.run(case, number)
+			combination.run(migrates)
+		case.equal("migrate --each ended with", migrates.close(), 0)
 
 	with concurrent.futures.ThreadPoolExecutor(2) as pool:
 		for done in [pool.submit(work, number) for number in (0, 1)]:

@@ -40,7 +40,7 @@ def misses():
 def report_both(case):
 	"""Marks of two devices, as fast as they can."""
 	workers = [harness.start_migrate(case, n, "--length", G, "--pattern", "all", "--step", 1,
-					 "--rounds", 2, preexec_fn=on_cpu_0) for n in (0, 1)]
+					 "--rounds", 2, log_room=0, preexec_fn=on_cpu_0) for n in (0, 1)]
 	return [harness.finish_migrate(worker)[0] for worker in workers]
 
 

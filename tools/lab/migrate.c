@@ -406,7 +406,7 @@ close_space:
 	return status;
 }
 
-int main(int argc, char **argv)
+static enum migrate_status run_arguments(int argc, char **argv)
 {
 	static struct migrate_options options;
 
@@ -417,4 +417,11 @@ int main(int argc, char **argv)
 	if (catch_signals())
 		return MIGRATE_OPEN;
 	return run(&options);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--each"))
+		return migrate_each(run_arguments);
+	return run_arguments(argc, argv);
 }

@@ -144,6 +144,10 @@ void migrate_bitmap__free(struct migrate_bitmap *bitmap);
 void *migrate_bitmap__data(const struct migrate_bitmap *bitmap);
 void migrate_bitmap__count(const struct migrate_bitmap *bitmap, struct bitmap_count *count);
 
+/* migrate_each.c: run is what main is for one run */
+typedef enum migrate_status (*migrate_run_fn)(int argc, char **argv);
+enum migrate_status migrate_each(migrate_run_fn run);
+
 /* migrate_print.c */
 void migrate_print__text(const struct migrate_device *device);
 int migrate_print__json(const struct migrate_device *device);

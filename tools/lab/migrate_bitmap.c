@@ -88,16 +88,14 @@ static uint64_t popcount_bytes(const uint8_t *from, size_t bytes)
 /* Adds what is set now to @count. */
 void migrate_bitmap__count(const struct migrate_bitmap *bitmap, struct bitmap_count *count)
 {
-	uint64_t bits, all;
+	const uint8_t *last = bitmap->data + bitmap->bits / 8;	/* that is in part of the range */
+	const uint8_t *end = bitmap->map + bitmap->map_bytes;
+	unsigned int partial;
 
-	bits = popcount_bytes(bitmap->data, bitmap->bits / 8);
-	if (bitmap->bits % 8)
-		bits += __builtin_popcount(bitmap->data[bitmap->bits / 8] &
-					   ((1 << bitmap->bits % 8) - 1));
-	all = popcount_bytes(bitmap->map, bitmap->map_bytes);
-
-	count->bits += bits;
-	count->stray_bits += all - bits;
+	partial = __builtin_popcount(*last & ((1 << bitmap->bits % 8) - 1));
+	count->bits += popcount_bytes(bitmap->data, last - bitmap->data) + partial;
+	count->stray_bits += popcount_bytes(bitmap->map, bitmap->data - bitmap->map) +
+			     popcount_bytes(last, end - last) - partial;
 	if (bitmap->preset)
 		count->preset_bits += (bitmap->bits - 1) / bitmap->preset + 1;
 }

@@ -56,10 +56,12 @@ static const struct option long_options[] = {
 
 static const char usage_text[] =
 "usage: migrate --device NAME [--device NAME]... [OPTION]...\n"
+"       migrate --each\n"
 "Migrates nothing, but asks VFIO devices for their dirty pages as QEMU does:\n"
 "LOGGING_START, rounds of reports, a last round with the device stopped, STOP.\n"
 "Each report has a fresh zeroed bitmap; the bits that come back are counted and\n"
 "held against the device's own account, where it has one (iovab-mock).\n"
+"With --each a line of standard input is the arguments of a run, each a process.\n"
 "\n"
 "  --device NAME         as in /sys/bus/*/devices, e.g. iovab-mock.0\n"
 "  --iova N              where the tracked range begins (0)\n"
