@@ -30,7 +30,7 @@ import rule
 
 # The guest is emulated and its host may be busy: these only end what hangs.
 DEADLINE_S = 90
-POLL_S = 0.05
+POLL_S = 0.1	# a look takes some 8 ms of an emulated CPU
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = "/run/iovab-test"
@@ -60,8 +60,12 @@ def wait_until(condition, what, seconds=DEADLINE_S, poll_s=POLL_S):
 
 
 def read(path):
-	with open(path, errors="replace") as file:
-		return file.read()
+	"""By system calls alone, for this is what polls do."""
+	fd = os.open(path, os.O_RDONLY)
+	try:
+		return b"".join(iter(lambda: os.read(fd, 1 << 20), b"")).decode(errors="replace")
+	finally:
+		os.close(fd)
 
 
 def write(path, text):
@@ -239,6 +243,7 @@ def registry():
 	return tests, test, suite
 
 
+@functools.cache
 def preempts():
 	"""Whether tasks in the kernel lose the CPU to others without asking for it, by default."""
 	try:
@@ -266,6 +271,8 @@ class Top(Helper):
 				 preexec_fn=preexec)
 		self.tier = tier
 		self.missed_ok = missed_ok
+		self.objects = []	# of what was read of its output
+		self.read_bytes = 0
 		if wait:
 			self.wait_attached()
 
@@ -280,8 +287,13 @@ class Top(Helper):
 
 	def lines(self):
 		"""All objects that were printed in whole lines."""
-		text = self.out()
-		return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+		with open(self.out_path, "rb") as file:
+			file.seek(self.read_bytes)
+			text = file.read()
+		whole = text[:text.rfind(b"\n") + 1]
+		self.read_bytes += len(whole)
+		self.objects += [json.loads(line.decode(errors="replace")) for line in whole.splitlines()]
+		return self.objects
 
 	def last(self):
 		"""The newest object of each row, in the order of the output."""
