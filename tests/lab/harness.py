@@ -309,7 +309,7 @@ class Top(Helper):
 		can be right then.
 		"""
 		missed = max((line["losses"]["recursion_missed"] for line in lines), default=0)
-		if missed and not self.missed_ok and preempts() and self.tier == "sets":
+		if missed and not self.missed_ok and preempts():
 			raise Skip(f"this kernel preempts: its recursion guard skipped {missed} runs of "
 				   "programs, which are shown as events lost")
 
@@ -323,7 +323,8 @@ class Top(Helper):
 		"""Ends it; the rows of the last collection."""
 		self.end_well()
 		lines = self.lines()
-		self.skip_if_preempted(lines)
+		if self.tier == "sets":
+			self.skip_if_preempted(lines)
 		time_of_last = lines[-1]["time"] if lines else None
 		return {(row.get("device"), row["pid"]): row
 			for row in lines if row["time"] == time_of_last}
@@ -378,12 +379,12 @@ def log_attach(result):
 		result["log_trouble"] = str(unmet)
 
 
-def start_migrate(case, numbers, *args, **options):
+def start_migrate(case, numbers, *args, log_room=LOG_ROOM, **options):
 	if isinstance(numbers, int):
 		numbers = [numbers]
 	if rule.lazy():
 		for number in numbers:
-			write(log_file(number), LOG_ROOM)
+			write(log_file(number), log_room)
 	devices = [word for n in numbers for word in ("--device", device_name(n))]
 	return Helper(case, "migrate", [MIGRATE, *devices, "--json", *args], **options)
 
