@@ -123,8 +123,27 @@ class Case:
 	def __init__(self, name):
 		self.name = name
 		self.wrong = []
+		self.skipped = None	# why
+		self.seconds = 0
 		self.helpers = []
 		self.count = 0
+
+	@contextlib.contextmanager
+	def guard(self):
+		"""What is raised inside is the case's verdict."""
+		started = time.monotonic()
+		try:
+			yield
+		except Skip as skip:
+			self.skipped = str(skip)
+		except Unmet as unmet:
+			self.wrong.append(str(unmet))
+		except Exception as error:
+			last = traceback.extract_tb(error.__traceback__)[-1]
+			self.wrong.append(f"{type(error).__name__}: {error} "
+					  f"({os.path.basename(last.filename)}:{last.lineno})")
+		finally:
+			self.seconds += time.monotonic() - started
 
 	@functools.cached_property
 	def folder(self):
@@ -144,6 +163,15 @@ class Case:
 	def require(self, good, text):
 		if not good:
 			raise Unmet(text)
+
+	@contextlib.contextmanager
+	def about(self, what):
+		"""What is found wrong inside begins with this."""
+		before = len(self.wrong)
+		try:
+			yield
+		finally:
+			self.wrong[before:] = [f"{what}: {text}" for text in self.wrong[before:]]
 
 	def run(self, name, argv, **options):
 		"""Runs a program to its end."""
@@ -170,24 +198,15 @@ class Results:
 	@contextlib.contextmanager
 	def case(self, name):
 		case = Case(name)
-		started = time.monotonic()
-		verdict = None
 		try:
-			yield case
-		except Skip as skip:
-			verdict = f"SKIP {name}: {skip}"
-		except Unmet as unmet:
-			case.wrong.append(str(unmet))
-		except Exception as error:
-			last = traceback.extract_tb(error.__traceback__)[-1]
-			case.wrong.append(f"{type(error).__name__}: {error} "
-					  f"({os.path.basename(last.filename)}:{last.lineno})")
+			with case.guard():
+				yield case
 		finally:
 			case.close()
-		self.times.write(f"{time.monotonic() - started:8.2f} {name}\n")
-		self.conclude(case, verdict)
+		self.conclude(case)
 
-	def conclude(self, case, verdict):
+	def conclude(self, case):
+		self.times.write(f"{case.seconds:8.2f} {case.name}\n")
 		if case.wrong:
 			self.failed += 1
 			shown = "; ".join(case.wrong[:6])
@@ -196,9 +215,9 @@ class Results:
 			with open(os.path.join(case.folder, "wrong"), "w") as file:
 				file.write("\n".join(case.wrong) + "\n")
 			self.keep(case)
-		elif verdict:
+		elif case.skipped:
 			self.skipped += 1
-			print(verdict)
+			print(f"SKIP {case.name}: {case.skipped}")
 		else:
 			self.passed += 1
 			print(f"PASS {case.name}")
