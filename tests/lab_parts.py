@@ -46,8 +46,9 @@ class Part:
 		return self.refusal == (kernel in WITHOUT_FACILITY)
 
 	def is_named(self, words):
-		"""By its own name, or by one of what it holds."""
-		return self.name in words or any(prefix in words for prefix, _, _ in self.tests)
+		"""By its own name, or by one of what it holds: by itself, or a test's name begins so."""
+		begun = {word.split(" ", 1)[0] for word in words}
+		return self.name in words or any(prefix in begun for prefix, _, _ in self.tests)
 
 	def prepare(self, repo, kernel):
 		"""What the host has to see to. None, or why the part cannot be run."""
@@ -98,11 +99,11 @@ PARTS = (
 	     ("kprobe", "test_kprobe", 2), ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 	     ("screen", "test_screen", None), ("record", "test_record", 2), ("place", "test_places", None)),
 	Part("exact", ("exact", "test_exact", 2), ("cases", "test_cases", 2),
-	     ("reattach", "test_reattach", 2)),
+	     ("reattach", "test_reattach", 2), ("rows", "test_refrows", None),
+	     ("reference", "test_ref", 2)),
 	# the last one wants many devices
 	Part("exporter", ("exporter", "test_exporter", 4), ("crowd", "test_crowd", None)),
 	Part("qemu", ("qemu", "test_qemu", None), mem="3G", needs=qemu_client),
-	Part("reference", ("rows", "test_refrows", None), ("reference", "test_ref", 2)),
 	# what its programs take of a CPU's time is the test
 	Part("budget", ("budget", "test_budget", 4), places=2),
 	# one CPU whose clock counts instructions
