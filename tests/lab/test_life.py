@@ -29,16 +29,16 @@ def check_truth(case, row, before, after):
 
 
 def dry_device(case):
-	"""Three reports over 200 GiB, nothing dirty: 4 windows a report, all clean; or no window."""
-	windows = 0 if rule.lazy() else 12
+	"""Two reports over 200 GiB, nothing dirty: 4 windows a report, all clean; or no window."""
+	windows = 0 if rule.lazy() else 8
 	yield
-	result = harness.migrate(case, 0, "--length", 200 * G, "--rounds", 2, "--step", 0)
+	result = harness.migrate(case, 0, "--length", 200 * G, "--rounds", 1, "--step", 0)
 	rows = yield
 	key = result["device"], result["pid"]
 	for tier in ("windows", "density"):
 		with case.about(f"tier {tier}"):
 			total = rows[tier][key]["total"]
-			case.equal("reports", total["reports"], 3)
+			case.equal("reports", total["reports"], 2)
 			case.equal("windows", total["windows"], windows)
 	case.check("windows_clean" not in rows["windows"][key]["total"], "windows_clean at tier windows")
 	total = rows["density"][key]["total"]
@@ -84,14 +84,13 @@ def clean_windows_and_density_by_window(case):
 	"""The client looks at each window's bits: clean windows and histogram follow from them."""
 	yield
 	made = []
-	for number, offset in ((0, 0), (1, 0xff1)):
+	for number, offset, length in ((0, 0, 150 * G + 20 * 4096), (1, 0xff1, 70 * G + 4096)):
 		client.set_engine(number, merge=1)	# nothing here looks at single marks
 		# on a lazy kernel only a page that is marked again makes a clean window
-		steps = (("script", f"0 4096\n{100 * G} 4096\n0 4096\n"), ("sequential", 5),
+		steps = (("script", f"0 4096\n{length - G} 4096\n0 4096\n"), ("sequential", 5),
 			 ("sequential", 40000), ("random", 3), ("random", 5000), ("hotspot", 100),
 			 ("sparse", 900), ("dense", 300000), ("all", 1), ("random", 0), ("sequential", 1))
-		made.append((number, *client.in_child(case, look_at_windows, number, 150 * G + 20 * 4096,
-						      offset, steps)))
+		made.append((number, *client.in_child(case, look_at_windows, number, length, offset, steps)))
 	rows = (yield)["density"]
 	for number, pid, seen in made:
 		histogram = [0] * rule.DENSITY_BUCKETS
@@ -118,7 +117,7 @@ def four_processes_four_devices(case):
 	yield
 	patterns = ("sequential", "random", "hotspot", "dense")
 	running = [harness.start_migrate(case, n, "--pattern", pattern, "--rate", 3000 * (n + 1),
-					 "--length", (20 + 40 * n) * G, "--rounds", 6,
+					 "--length", (20 + 40 * n) * G, "--rounds", 4,
 					 "--interval-ms", 40, "--order", ("ascending", "shuffled")[n % 2],
 					 "--fault-redundant", n)
 		   for n, pattern in enumerate(patterns)]
@@ -127,7 +126,7 @@ def four_processes_four_devices(case):
 	expect.check_rows(case, rows, results)
 	for n, result in enumerate(results):
 		expected = expect.Expected("sets")
-		expected.add_migrate(result, [(0, (20 + 40 * n) * G)], 7)
+		expected.add_migrate(result, [(0, (20 + 40 * n) * G)], 5)
 		row = rows[result["device"], result["pid"]]
 		case.check(result["truth"]["marks"] > 0, "the test itself: nothing was marked")
 		expected.check(case, row)
@@ -137,13 +136,13 @@ def four_processes_four_devices(case):
 def two_devices_one_process(case):
 	yield
 	results = harness.migrate(case, [2, 3], "--pattern", "random", "--rate", 20000, "--length",
-				  70 * G, "--rounds", 5, "--interval-ms", 30, "--fault-redundant", 0,
+				  70 * G, "--rounds", 3, "--interval-ms", 30, "--fault-redundant", 0,
 				  "--order", "ascending")
 	rows = (yield)["sets"]
 	case.equal("owners", len({result["pid"] for result in results}), 1)
 	for result in results:
 		expected = expect.Expected("sets")
-		expected.add_migrate(result, [(0, 70 * G)], 6)
+		expected.add_migrate(result, [(0, 70 * G)], 4)
 		row = rows[result["device"], result["pid"]]
 		expected.check(case, row)
 		expect.check_lossless(case, row)
@@ -223,7 +222,7 @@ def thousands_of_reports(case):
 def intervals_add_up(case):
 	"""What a row showed before its first interval, and all intervals, are its total."""
 	top = (yield)["sets"]
-	result = harness.migrate(case, 0, "--length", 66 * G, "--rate", 5000, "--pattern", "random",
+	result = harness.migrate(case, 0, "--length", 4 * G, "--rate", 5000, "--pattern", "random",
 				 "--rounds", 20, "--interval-ms", 80, "--step", 0)
 	final = (yield)["sets"][result["device"], result["pid"]]
 	rows = [row for row in top.lines() if row["pid"] == result["pid"]]
@@ -292,13 +291,13 @@ def pins_are_those_that_the_kernel_counts(case):
 		(200 * G, 0, [*plain, "--order", "ascending", "--step", 0]),
 	)
 	acquired, = harness.vmstat("nr_foll_pin_acquired")
-	results = [harness.migrate(case, 0, "--length", length, "--rounds", 2, "--bitmap-offset", offset,
+	results = [harness.migrate(case, 0, "--length", length, "--rounds", 1, "--bitmap-offset", offset,
 				   *base, *args) for length, offset, args in runs]
 	acquired = harness.vmstat("nr_foll_pin_acquired")[0] - acquired
 	rows = (yield)["sets"]
 	for (length, offset, _), result in zip(runs, results):
 		expected = expect.Expected("sets")
-		expected.add_migrate(result, [(0, length)], 3, offset)
+		expected.add_migrate(result, [(0, length)], 2, offset)
 		expected.check(case, rows[result["device"], result["pid"]])
 	case.equal("pages pinned", sum(rows[result["device"], result["pid"]]["total"]["pages_pinned"]
 				       for result in results), acquired)
@@ -324,7 +323,7 @@ def killed_in_the_middle_of_a_report(case):
 	before = harness.truth(0)
 	victim = harness.start_migrate(case, 0, "--length", 70 * G, "--step", 1000, "--pattern", "random",
 				       "--fault-delay-ms", 60000)
-	others = [harness.start_migrate(case, n, "--length", 70 * G, "--rate", 5000, "--pattern", "random",
+	others = [harness.start_migrate(case, n, "--length", 6 * G, "--rate", 5000, "--pattern", "random",
 					"--rounds", 12, "--interval-ms", 100) for n in (1, 2)]
 	key = harness.device_name(0), victim.pid
 
@@ -345,7 +344,7 @@ def killed_in_the_middle_of_a_report(case):
 	case.equal("stale", rows[key].get("stale"), True)
 	for result in results:
 		expected = expect.Expected("sets")
-		expected.add_migrate(result, [(0, 70 * G)], 13)
+		expected.add_migrate(result, [(0, 6 * G)], 13)
 		expected.check(case, rows[result["device"], result["pid"]])
 	case.equal("pages pinned and not unpinned", harness.pins_balance(), balance)
 
