@@ -112,12 +112,16 @@ def hostile_names_in_plain_output(case):
 
 @test
 def only_this_device(case):
-	"""--device by name, by pattern, by vfioN, and --pid."""
-	tops = {option: harness.Top(case, "windows", args=option.split())
-		for option in ("--device iovab-mock.5", "--device iovab-mock.[56]",
-			       "--device " + vfio_name(6), "--pid 1")}
-	for number in (5, 6, 7):
-		harness.migrate(case, number, "--length", "1M", "--rounds", 1)
-	for (option, top), expected in zip(tops.items(), ([5], [5, 6], [6], [])):
-		seen = sorted(device for device, _ in top.finish())
-		case.equal(option, seen, [harness.device_name(n) for n in expected])
+	"""--device by name, by pattern, and by vfioN together with --pid."""
+	worker = harness.start_migrate(case, [6, 7], "--length", "1M", "--forever", "--interval-ms", 50)
+	tops = [harness.Top(case, "windows", args=args)
+		for args in (("--device", "iovab-mock.5"), ("--device", "iovab-mock.[56]"),
+			     ("--device", vfio_name(6), "--pid", worker.pid))]
+	calls = harness.truth(6)["calls"]
+	harness.wait_until(lambda: harness.truth(6)["calls"] > calls + 1, "two reports")
+	case.equal("migrate's status", worker.end(2), 0)
+	owners = {n: harness.migrate(case, n, "--length", "1M", "--rounds", 1)["pid"] for n in (5, 6, 7)}
+	by_worker = harness.device_name(6), worker.pid
+	five, six = ((harness.device_name(n), owners[n]) for n in (5, 6))
+	for top, expected in zip(tops, ({five}, {five, six, by_worker}, {by_worker})):
+		case.equal(" ".join(top.argv[-4:]), set(top.finish()), expected)
