@@ -76,11 +76,13 @@ def more_calls_than_it_tells_of(case):
 		rows = [row for row in top.last().values() if row["pid"] == crowd.helpers[0].pid]
 		return rows[0] if rows else None
 
-	harness.wait_until(lambda: row() and row()["reports_in_flight"] == reports, "all are in flight")
-	case.equal("results missed", row()["losses"]["results_missed"], 0)
-	# each ends with an error: it was killed
-	crowd.helpers[0].end(9)
-	crowd.hold(False)
+	try:
+		harness.wait_until(lambda: row() and row()["reports_in_flight"] == reports, "all are in flight")
+		case.equal("results missed", row()["losses"]["results_missed"], 0)
+		# each ends with an error: it was killed
+		crowd.helpers[0].end(9)
+	finally:
+		crowd.hold(False)
 	harness.wait_until(lambda: row()["total"]["reports"] == reports, "all have ended")
 	top.end()
 	errors, missed = row()["total"]["report_errors"], row()["losses"]["results_missed"]
