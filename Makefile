@@ -44,9 +44,11 @@ lib_cflags = $(eval lib_cflags := $(shell $(PKG_CONFIG) --cflags $(libs_wanted))
 lib_libs = $(eval lib_libs := $(shell $(PKG_CONFIG) --libs $(libs_wanted)))$(lib_libs)
 
 CFLAGS ?= -O2 -g
+# what is built does not tell, or depend on, where that was
+PLACELESS := -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wno-unused-parameter -Wvla
-USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOVAB_VERSION='"$(VERSION)"' \
+USER_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DIOVAB_VERSION='"$(VERSION)"' $(PLACELESS) \
 	      $(WARNINGS) -iquote include -iquote user -iquote $(BUILD)/bpf $(lib_cflags)
 
 include tools/deps.mk
@@ -67,8 +69,13 @@ demo: deps-demo
 	$(Q)$(MAKE) -s --no-print-directory all
 	$(Q)tools/demo/demo
 
+# What an earlier run has compiled from the same text, in another clone too, is not again
+test: export CCACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iovab/ccache
+test: export CCACHE_BASEDIR = $(CURDIR)
+test: export CCACHE_MAXSIZE = 300M
 test: deps-test
-	$(Q)$(MAKE) -s -j$(shell nproc) --no-print-directory all tests-built
+	$(Q)$(MAKE) -s -j$(shell nproc) --no-print-directory all tests-built \
+		CC='ccache $(CC)' CLANG='ccache $(CLANG)'
 	$(Q)tests/run
 
 install: all

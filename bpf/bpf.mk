@@ -6,7 +6,7 @@
 bpf_multiarch := $(shell $(CC) -print-multiarch 2>/dev/null)
 # How libbpf calls the architecture, whose registers hold a probed function's arguments
 bpf_arch := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst ppc64le,powerpc,$(patsubst s390x,s390,$(shell uname -m)))))
-BPF_CFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(bpf_arch) -mcpu=v3 -std=gnu11 -Wall -Iinclude -Ibpf \
+BPF_CFLAGS := -O2 -g $(PLACELESS) -target bpf -D__TARGET_ARCH_$(bpf_arch) -mcpu=v3 -std=gnu11 -Wall -Iinclude -Ibpf \
 	      $(if $(bpf_multiarch),-I/usr/include/$(bpf_multiarch))
 
 BPF_SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(wildcard bpf/*.bpf.c))

@@ -49,22 +49,24 @@ static u8 *map_frames(void)
 	return base;
 }
 
-/* The byte that stands at @offset of a page before anything is marked. */
+/* The byte that stands at @offset of a page before anything is marked; repeats itself. */
+#define CONTENT_PERIOD	251
+
 static u8 first_content(u64 page, u64 offset)
 {
-	return world.fill ? (page * 31 + offset * 7 + world.fill) % 251 : 0;
+	return world.fill ? (page * 31 + offset * 7 + world.fill) % CONTENT_PERIOD : 0;
 }
 
 static void fill(u8 *bytes, u64 page)
 {
-	u64 i;
+	u64 done, more;
 
-	if (!world.fill) {
-		memset(bytes, 0, PAGE_SIZE);
-		return;
+	for (done = 0; done < CONTENT_PERIOD && done < PAGE_SIZE; done++)
+		bytes[done] = first_content(page, done);
+	for (; done < PAGE_SIZE; done += more) {
+		more = done < PAGE_SIZE - done ? done : PAGE_SIZE - done;
+		memcpy(bytes + done, bytes, more);
 	}
-	for (i = 0; i < PAGE_SIZE; i++)
-		bytes[i] = first_content(page, i);
 }
 
 /* The frame of a user page, made when it is not there. */
