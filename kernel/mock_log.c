@@ -37,6 +37,23 @@ void mock_log__add(struct mock_log *log, enum mock_log_kind kind, u64 iova, u64 
 	spin_unlock(&log->lock);
 }
 
+/* Empties a log that has room for @max records; false: it has not. */
+static bool reuse(struct mock_log *log, u32 max)
+{
+	bool same;
+
+	mutex_lock(&log->resize_lock);
+	spin_lock(&log->lock);
+	same = max && log->max == max + 1;
+	if (same) {
+		log->count = 0;
+		log->dropped = 0;
+	}
+	spin_unlock(&log->lock);
+	mutex_unlock(&log->resize_lock);
+	return same;
+}
+
 static int resize(struct mock_log *log, u32 max)
 {
 	struct mock_log_record *records = NULL, *old;
@@ -69,7 +86,7 @@ static ssize_t marks_write(struct file *file, const char __user *buf, size_t len
 
 	if (!err && max > MOCK_MAX_LOG)
 		err = -E2BIG;
-	if (!err)
+	if (!err && !reuse(log, max))
 		err = resize(log, max);
 	return err ?: len;
 }

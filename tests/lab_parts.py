@@ -95,7 +95,7 @@ def few_states(_repo, _kernel):
 PARTS = (
 	# first those that find clients' modules not loaded, last the one that locks the kernel down
 	Part("life", ("hwpt", "test_hwpt", None), ("probe", "test_probe", None),
-	     ("start", "test_start", None), ("life", "test_life", 70), ("phase", "test_phase", 2),
+	     ("start", "test_start", None), ("life", "test_life", 70), ("phase", "test_phase", 3),
 	     ("kprobe", "test_kprobe", 2), ("cdev", "test_cdev", 70), ("identity", "test_identity", None),
 	     ("screen", "test_screen", None), ("record", "test_record", 2), ("place", "test_places", None)),
 	Part("exact", ("exact", "test_exact", 2), ("cases", "test_cases", 2),

@@ -58,6 +58,7 @@ class Bitmap:
 	"""
 
 	GUARD = 4	# pages before and behind: more than the kernel pins of a right report
+	ZERO = bytes(16 * PAGE)
 
 	@classmethod
 	def pages_of(cls, bits, offset):
@@ -85,7 +86,11 @@ class Bitmap:
 	def bits(self, first, count):
 		"""How many of @count bits from @first on are set; @first is a multiple of 8."""
 		data = ctypes.string_at(self.address + first // 8, (count + 7) // 8)
-		return (int.from_bytes(data, "little") & ((1 << count) - 1)).bit_count()
+		parts = (data[at:at + len(self.ZERO)] for at in range(0, len(data), len(self.ZERO)))
+		# most are zero, and this is much the quickest to see it
+		found = sum(int.from_bytes(part, "little").bit_count() for part in parts if part != self.ZERO)
+		past = data[-1] >> count % 8 if count % 8 else 0
+		return found - past.bit_count()
 
 	def runs(self):
 		"""Runs of set bits, counted from the bitmap's first; what is before it is negative."""

@@ -79,6 +79,13 @@ def check_form(case, row):
 			   f"order of the keys of {scope}: {keys}")
 
 
+def check_rows(case, rows, results):
+	"""Each of these results of migrate has a row, and their processes have no others."""
+	keys = {(result["device"], result["pid"]) for result in results}
+	pids = {pid for _, pid in keys}
+	case.equal("rows", {key for key in rows if key[1] in pids}, keys)
+
+
 def check_lossless(case, row):
 	case.equal("events_lost", row["events_lost"], 0)
 	case.equal("losses", {k: v for k, v in row["losses"].items() if v}, {})

@@ -32,7 +32,7 @@ import rule
 
 # The guest is emulated and its host may be busy: these only end what hangs.
 DEADLINE_S = 90
-POLL_S = 0.05
+POLL_S = 0.1	# a look takes some 8 ms of an emulated CPU
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = "/run/iovab-test"
@@ -62,8 +62,12 @@ def wait_until(condition, what, seconds=DEADLINE_S, poll_s=POLL_S):
 
 
 def read(path):
-	with open(path, errors="replace") as file:
-		return file.read()
+	"""By system calls alone, for this is what polls do."""
+	fd = os.open(path, os.O_RDONLY)
+	try:
+		return b"".join(iter(lambda: os.read(fd, 1 << 20), b"")).decode(errors="replace")
+	finally:
+		os.close(fd)
 
 
 def write(path, text):
@@ -121,8 +125,27 @@ class Case:
 	def __init__(self, name):
 		self.name = name
 		self.wrong = []
+		self.skipped = None	# why
+		self.seconds = 0
 		self.helpers = []
 		self.count = 0
+
+	@contextlib.contextmanager
+	def guard(self):
+		"""What is raised inside is the case's verdict."""
+		started = time.monotonic()
+		try:
+			yield
+		except Skip as skip:
+			self.skipped = str(skip)
+		except Unmet as unmet:
+			self.wrong.append(str(unmet))
+		except Exception as error:
+			last = traceback.extract_tb(error.__traceback__)[-1]
+			self.wrong.append(f"{type(error).__name__}: {error} "
+					  f"({os.path.basename(last.filename)}:{last.lineno})")
+		finally:
+			self.seconds += time.monotonic() - started
 
 	@functools.cached_property
 	def folder(self):
@@ -142,6 +165,15 @@ class Case:
 	def require(self, good, text):
 		if not good:
 			raise Unmet(text)
+
+	@contextlib.contextmanager
+	def about(self, what):
+		"""What is found wrong inside begins with this."""
+		before = len(self.wrong)
+		try:
+			yield
+		finally:
+			self.wrong[before:] = [f"{what}: {text}" for text in self.wrong[before:]]
 
 	def run(self, name, argv, **options):
 		"""Runs a program to its end."""
@@ -168,24 +200,15 @@ class Results:
 	@contextlib.contextmanager
 	def case(self, name):
 		case = Case(name)
-		started = time.monotonic()
-		verdict = None
 		try:
-			yield case
-		except Skip as skip:
-			verdict = f"SKIP {name}: {skip}"
-		except Unmet as unmet:
-			case.wrong.append(str(unmet))
-		except Exception as error:
-			last = traceback.extract_tb(error.__traceback__)[-1]
-			case.wrong.append(f"{type(error).__name__}: {error} "
-					  f"({os.path.basename(last.filename)}:{last.lineno})")
+			with case.guard():
+				yield case
 		finally:
 			case.close()
-		self.times.write(f"{time.monotonic() - started:8.2f} {name}\n")
-		self.conclude(case, verdict)
+		self.conclude(case)
 
-	def conclude(self, case, verdict):
+	def conclude(self, case):
+		self.times.write(f"{case.seconds:8.2f} {case.name}\n")
 		if case.wrong:
 			self.failed += 1
 			shown = "; ".join(case.wrong[:6])
@@ -194,9 +217,9 @@ class Results:
 			with open(os.path.join(case.folder, "wrong"), "w") as file:
 				file.write("\n".join(case.wrong) + "\n")
 			self.keep(case)
-		elif verdict:
+		elif case.skipped:
 			self.skipped += 1
-			print(verdict)
+			print(f"SKIP {case.name}: {case.skipped}")
 		else:
 			self.passed += 1
 			print(f"PASS {case.name}")
@@ -241,6 +264,7 @@ def registry():
 	return tests, test, suite
 
 
+@functools.cache
 def preempts():
 	"""Whether tasks in the kernel lose the CPU to others without asking for it, by default."""
 	try:
@@ -268,6 +292,8 @@ class Top(Helper):
 				 preexec_fn=preexec)
 		self.tier = tier
 		self.missed_ok = missed_ok
+		self.objects = []	# of what was read of its output
+		self.read_bytes = 0
 		if wait:
 			self.wait_attached()
 
@@ -282,8 +308,13 @@ class Top(Helper):
 
 	def lines(self):
 		"""All objects that were printed in whole lines."""
-		text = self.out()
-		return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
+		with open(self.out_path, "rb") as file:
+			file.seek(self.read_bytes)
+			text = file.read()
+		whole = text[:text.rfind(b"\n") + 1]
+		self.read_bytes += len(whole)
+		self.objects += [json.loads(line.decode(errors="replace")) for line in whole.splitlines()]
+		return self.objects
 
 	def last(self):
 		"""The newest object of each row, in the order of the output."""
@@ -299,7 +330,7 @@ class Top(Helper):
 		can be right then.
 		"""
 		missed = max((line["losses"]["recursion_missed"] for line in lines), default=0)
-		if missed and not self.missed_ok and preempts() and self.tier == "sets":
+		if missed and not self.missed_ok and preempts():
 			raise Skip(f"this kernel preempts: its recursion guard skipped {missed} runs of "
 				   "programs, which are shown as events lost")
 
@@ -313,7 +344,8 @@ class Top(Helper):
 		"""Ends it; the rows of the last collection."""
 		self.end_well()
 		lines = self.lines()
-		self.skip_if_preempted(lines)
+		if self.tier == "sets":
+			self.skip_if_preempted(lines)
 		time_of_last = lines[-1]["time"] if lines else None
 		return {(row.get("device"), row["pid"]): row
 			for row in lines if row["time"] == time_of_last}

@@ -45,8 +45,12 @@ class Device:
 
 
 class Context:
-	def __init__(self):
+	"""Objects are numbered in the order of their making: @objects come before all others."""
+
+	def __init__(self, objects=0):
 		self.fd = os.open("/dev/iommu", os.O_RDWR)
+		for _ in range(objects):
+			self.call(IOAS_ALLOC, "II", 0, 0)
 		self.memory = ctypes.create_string_buffer(8 << 20)
 		self.ioas = self.call(IOAS_ALLOC, "II", 0, 0)[1]
 		start = (ctypes.addressof(self.memory) + 4095) & ~4095

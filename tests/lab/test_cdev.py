@@ -11,6 +11,7 @@ import subprocess
 
 import expect
 import harness
+import watched
 
 TESTS, test, suite = harness.registry()
 
@@ -51,53 +52,58 @@ def check_row(case, row, result, tier, rounds):
 		   rounds * len(SECTIONS))
 
 
-@test
 def every_tier(case):
 	"""Patterns and orders, merged and not: each figure equals bits and account."""
 	require_cdev()
-	tops = [harness.Top(case, tier) for tier in expect.TIERS]
+	yield
 	# a few writes do where each mark pins anew, and each such window is scanned
-	shapes = (("random", "ascending", 0, 600), ("hotspot", "descending", 1, 60),
+	shapes = (("random", "ascending", 0, 600), ("hotspot", "descending", 1, 20),
 		  ("dense", "ascending", 1, 600))
 	runs = [run(case, 0, "--pattern", pattern, "--order", order, "--merge", merge, "--step", step,
 		    "--rounds", 3) for pattern, order, merge, step in shapes]
 	for result, (_, _, _, step) in zip(runs, shapes):
 		case.check(result["agree"] and result["new_bits"] > 1000 * step // 600,
 			   f"the test itself: {result}")
-	for top in tops:
-		rows = top.finish()
-		case.equal(f"rows at tier {top.tier}", len(rows), len(runs))
-		for result in runs:
-			check_row(case, rows[result["device"], result["pid"]], result, top.tier, 4)
+	rows = yield
+	for tier in expect.TIERS:
+		with case.about(f"tier {tier}"):
+			expect.check_rows(case, rows[tier], runs)
+			for result in runs:
+				check_row(case, rows[tier][result["device"], result["pid"]], result, tier, 4)
 
 
-@test
 def two_devices_in_one_iommufd(case):
 	require_cdev()
-	top = harness.Top(case, "sets")
+	yield
 	results = run(case, [2, 3], "--pattern", "random", "--order", "ascending", "--merge", 0,
 		      "--step", 800, "--rounds", 3)
-	rows = top.finish()
-	case.equal("rows", len(rows), 2)
+	rows = (yield)["sets"]
+	expect.check_rows(case, rows, results)
 	for result in results:
 		check_row(case, rows[result["device"], result["pid"]], result, "sets", 4)
 
 
-@test
 def group_and_cdev_the_same(case):
 	"""The same work by both ways: the same figures."""
 	require_cdev()
-	top = harness.Top(case, "sets")
+	yield
 	options = ("--pattern", "random", "--order", "ascending", "--merge", 0, "--step", 500,
 		   "--rounds", 2)
 	by_cdev = run(case, 0, *options)
 	by_group = harness.migrate(case, 0, "--range", RANGE, *section_args(SECTIONS), "--seed", 7,
 				   "--rate", 0, "--fault-redundant", 3, *options)
-	rows = top.finish()
+	rows = (yield)["sets"]
 	totals = [rows[result["device"], result["pid"]]["total"] for result in (by_cdev, by_group)]
 	for name in expect.measured("sets"):
 		case.equal(name, totals[0][name], totals[1][name])
 	case.check(totals[0]["dirty_bytes"] > 0, "the test itself: nothing was dirty")
+
+
+@suite
+def all_devices(results):
+	tests = watched.wanted(results, "cdev", {every_tier: expect.TIERS, two_devices_in_one_iommufd: ["sets"],
+						 group_and_cdev_the_same: ["sets"]})
+	watched.run_all(results, "cdev watch all devices", tests)
 
 
 @test

@@ -3,7 +3,9 @@
 
 import os
 
+import expect
 import harness
+import watched
 
 TESTS, test, suite = harness.registry()
 
@@ -14,9 +16,8 @@ def vfio_name(number):
 	return os.listdir(f"/sys/devices/platform/{harness.device_name(number)}/vfio-dev")[0]
 
 
-@test
 def who_it_is(case):
-	top = harness.Top(case, "density", delay=0.2)
+	top = (yield)["density"]
 	worker = harness.start_migrate(case, 5, "--length", "1M", "--forever", "--interval-ms", 20,
 				       "-name", "guest=web-17,debug-threads=on")
 	key = harness.device_name(5), worker.pid
@@ -32,9 +33,20 @@ def who_it_is(case):
 	case.equal("vm of a stale row", top.last()[key].get("vm"), "web-17")
 
 
-def rows_of_names(case, arguments):
+def one_device_two_owners(case):
+	"""One after the other: two rows, each with its own figures."""
+	yield
+	runs = [harness.migrate(case, 5, "--length", "16M", "--step", step, "--pattern", "sequential",
+				"--rounds", 2) for step in (10, 20)]
+	rows = (yield)["density"]
+	expect.check_rows(case, rows, runs)
+	for run, pages in zip(runs, (20, 40)):
+		row = rows[run["device"], run["pid"]]
+		case.equal("dirty_bytes", row["total"]["dirty_bytes"], pages * 4096)
+
+
+def rows_of_names(case, top, arguments):
 	"""The row of each of the devices from FIRST on, by device: one a list of arguments."""
-	top = harness.Top(case, "density", delay=0.2)
 	workers = [harness.start_migrate(case, number, "--length", "1M", "--forever", "--interval-ms", 50, *args)
 		   for number, args in enumerate(arguments, FIRST)]
 	keys = {(harness.device_name(number), worker.pid) for number, worker in enumerate(workers, FIRST)}
@@ -46,8 +58,8 @@ def rows_of_names(case, arguments):
 
 
 @suite
-def names(results):
-	"""A device for each name, all watched by one iovabtop."""
+def all_owners(results):
+	"""Among others a device for each name."""
 	cases = {
 		"VM without a name": ((), "comm", "migrate"),
 		"VM with commas": (("-name", "guest=a,,b,,c,process=x"), "vm", "a,b,c"),
@@ -63,9 +75,17 @@ def names(results):
 	}
 	cases = {f"identity {name}": case for name, case in cases.items() if results.wanted(f"identity {name}")}
 	rows = {}
+
+	def all_names(case):
+		top = (yield)["density"]
+		rows.update(rows_of_names(case, top, [args for args, _, _ in cases.values()]))
+
+	tests = watched.wanted(results, "identity", dict.fromkeys((who_it_is, one_device_two_owners),
+								  ["density"]))
 	if cases:
-		with results.case("identity all names at once") as case:
-			rows = rows_of_names(case, [args for args, _, _ in cases.values()])
+		tests["identity all names at once"] = all_names, ["density"]
+	watched.run_all(results, "identity watch all owners", tests,
+			lambda case, tier: harness.Top(case, tier, delay=0.2))
 	for number, (name, (_, key, expected)) in enumerate(cases.items(), FIRST):
 		with results.case(name) as case:
 			row = rows.get(harness.device_name(number), {})
@@ -91,26 +111,17 @@ def hostile_names_in_plain_output(case):
 
 
 @test
-def one_device_two_owners(case):
-	"""One after the other: two rows, each with its own figures."""
-	top = harness.Top(case, "sets")
-	runs = [harness.migrate(case, 5, "--length", "16M", "--step", step, "--pattern", "sequential",
-				"--rounds", 2) for step in (10, 20)]
-	rows = top.finish()
-	case.equal("rows", len(rows), 2)
-	for run, pages in zip(runs, (20, 40)):
-		row = rows[run["device"], run["pid"]]
-		case.equal("dirty_bytes", row["total"]["dirty_bytes"], pages * 4096)
-
-
-@test
 def only_this_device(case):
-	"""--device by name, by pattern, by vfioN, and --pid."""
-	tops = {option: harness.Top(case, "windows", args=option.split())
-		for option in ("--device iovab-mock.5", "--device iovab-mock.[56]",
-			       "--device " + vfio_name(6), "--pid 1")}
-	for number in (5, 6, 7):
-		harness.migrate(case, number, "--length", "1M", "--rounds", 1)
-	for (option, top), expected in zip(tops.items(), ([5], [5, 6], [6], [])):
-		seen = sorted(device for device, _ in top.finish())
-		case.equal(option, seen, [harness.device_name(n) for n in expected])
+	"""--device by name, by pattern, and by vfioN together with --pid."""
+	worker = harness.start_migrate(case, [6, 7], "--length", "1M", "--forever", "--interval-ms", 50)
+	tops = [harness.Top(case, "windows", args=args)
+		for args in (("--device", "iovab-mock.5"), ("--device", "iovab-mock.[56]"),
+			     ("--device", vfio_name(6), "--pid", worker.pid))]
+	calls = harness.truth(6)["calls"]
+	harness.wait_until(lambda: harness.truth(6)["calls"] > calls + 1, "two reports")
+	case.equal("migrate's status", worker.end(2), 0)
+	owners = {n: harness.migrate(case, n, "--length", "1M", "--rounds", 1)["pid"] for n in (5, 6, 7)}
+	by_worker = harness.device_name(6), worker.pid
+	five, six = ((harness.device_name(n), owners[n]) for n in (5, 6))
+	for top, expected in zip(tops, ({five}, {five, six, by_worker}, {by_worker})):
+		case.equal(" ".join(top.argv[-4:]), set(top.finish()), expected)

@@ -4,6 +4,7 @@
 import client
 import expect
 import harness
+import watched
 from crowd import Crowd
 
 TESTS, test, suite = harness.registry()
@@ -16,19 +17,16 @@ def attached_kinds():
 	return {item["type"] for item in harness.bpftool("prog", "show") if item["id"] in links}
 
 
-@suite
-def each_tier(results):
+def each_tier(case):
+	yield
+	case.equal("kinds of programs attached", attached_kinds(), {"kprobe"})
+	result = harness.migrate(case, 0, "--length", 70 * G, "--step", 500, "--rounds", 3,
+				 "--pattern", "sequential", "--order", "ascending",
+				 "--fault-redundant", 7, "--fault-cross", 0)
+	rows = yield
 	for tier in expect.TIERS:
-		name = f"kprobe tier {tier}"
-		if not results.wanted(name):
-			continue
-		with results.case(name) as case:
-			top = harness.Top(case, tier, args=("--kprobes",))
-			case.equal("kinds of programs attached", attached_kinds(), {"kprobe"})
-			result = harness.migrate(case, 0, "--length", 70 * G, "--step", 500, "--rounds", 3,
-						 "--pattern", "sequential", "--order", "ascending",
-						 "--fault-redundant", 7, "--fault-cross", 0)
-			row = top.finish()[result["device"], result["pid"]]
+		with case.about(f"tier {tier}"):
+			row = rows[tier][result["device"], result["pid"]]
 			expected = expect.Expected(tier)
 			expected.add_migrate(result, [(0, 70 * G)], 4)
 			expected.check(case, row)
@@ -45,19 +43,26 @@ def report_unmapped(number):
 	return device.report(M, client.PAGE, memory.address)
 
 
-@test
 def a_pin_that_fails(case):
 	"""In alloc, or in set: the report ends, and what was lost is counted."""
+	yield
 	client.set_engine(0, pattern="sequential")
-	top = harness.Top(case, "sets", args=("--kprobes",))
 	pid, error = client.in_child(case, report_unmapped, 0)
-	row = top.finish()[harness.device_name(0), pid]
+	rows = yield
+	row = rows["sets"][harness.device_name(0), pid]
 	total = row["total"]
 	case.equal("reports, errors", (total["reports"], total["report_errors"]), (1, int(error != 0)))
 	case.check(total["pin_failures"] > 0, f"pin_failures: {total['pin_failures']}")
 	lost = 0 if error else 5 * client.PAGE
 	case.equal("lost_by", total["lost_by"], {"window_bytes": 0, "pin_bytes": lost, "below_bytes": 0})
 	expect.check_quiet(case, row)
+
+
+@suite
+def both(results):
+	tests = watched.wanted(results, "kprobe", {each_tier: expect.TIERS, a_pin_that_fails: ["sets"]})
+	watched.run_all(results, "kprobe watch both", tests,
+			lambda case, tier: harness.Top(case, tier, args=("--kprobes",)))
 
 
 @test
@@ -71,11 +76,13 @@ def more_calls_than_it_tells_of(case):
 		rows = [row for row in top.last().values() if row["pid"] == crowd.helpers[0].pid]
 		return rows[0] if rows else None
 
-	harness.wait_until(lambda: row() and row()["reports_in_flight"] == reports, "all are in flight")
-	case.equal("results missed", row()["losses"]["results_missed"], 0)
-	# each ends with an error: it was killed
-	crowd.helpers[0].end(9)
-	crowd.hold(False)
+	try:
+		harness.wait_until(lambda: row() and row()["reports_in_flight"] == reports, "all are in flight")
+		case.equal("results missed", row()["losses"]["results_missed"], 0)
+		# each ends with an error: it was killed
+		crowd.helpers[0].end(9)
+	finally:
+		crowd.hold(False)
 	harness.wait_until(lambda: row()["total"]["reports"] == reports, "all have ended")
 	top.end()
 	errors, missed = row()["total"]["report_errors"], row()["losses"]["results_missed"]

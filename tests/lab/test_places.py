@@ -118,16 +118,16 @@ def no_type_information(case):
 def reader_gone(case):
 	"""The reader of a pipe goes: it ends quietly."""
 	before = harness.bpf_objects()
+	worker = harness.start_migrate(case, 0, "--length", "1M", "--forever", "--interval-ms", 100)
 	for options in (("-b",), ("--json",)):
 		reader, writer = os.pipe()
-		worker = harness.start_migrate(case, 0, "--length", "1M", "--forever", "--interval-ms", 20)
 		top = harness.Helper(case, "iovabtop", [harness.TOP, *options, "-d", "0.1"], stdout=writer)
 		os.close(writer)
 		case.check(os.read(reader, 1), "no output")
 		os.close(reader)
 		case.equal(f"status with {options[0]}", top.wait(), 0)
 		case.equal("stderr", top.err(), "")
-		worker.end(2)
+	worker.end(2)
 	harness.check_bpf_gone(case, before, "after the reader went")
 
 

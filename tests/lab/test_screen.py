@@ -41,17 +41,21 @@ class Screen:
 	def keys(self, *keys):
 		self.tmux("send-keys", "-t", "s", *keys)
 
-	def sees(self, pattern):
+	def shows(self, condition, what):
+		"""Until the screen's text meets the condition; a look at it is a program's run."""
 		try:
-			return harness.wait_until(lambda: re.search(pattern, self.text(), re.M), pattern, 30,
-						  poll_s=0.2)
+			harness.wait_until(lambda: condition(self.text()), what, 30, poll_s=0.2)
 		except harness.Unmet:
 			harness.write(os.path.join(self.case.folder, "screen"), self.text())
-			raise harness.Unmet(f"the screen does not show {pattern!r}") from None
+			raise harness.Unmet(f"the screen does not show {what}") from None
 
-	def first_rows(self):
+	def sees(self, pattern):
+		self.shows(lambda text: re.search(pattern, text, re.M), repr(pattern))
+
+	def sees_rows(self, *names):
 		"""The devices, from the top."""
-		return re.findall(r"^ ?(iovab-mock\.\d+)", self.text(), re.M)
+		self.shows(lambda text: re.findall(r"^ ?(iovab-mock\.\d+)", text, re.M) == list(names),
+			   f"the rows {' '.join(names)}")
 
 	def ends_with(self, status):
 		harness.wait_until(lambda: os.path.exists(self.status) and harness.read(self.status),
@@ -77,15 +81,11 @@ def two_devices_live(case):
 		# a kernel that preempts loses some
 		screen.sees(r"events lost \d" if harness.preempts() else r"events lost 0\b")
 		screen.keys("N")
-		harness.wait_until(lambda: screen.first_rows() == ["iovab-mock.5", "iovab-mock.6"],
-				   "the order by device")
+		screen.sees_rows("iovab-mock.5", "iovab-mock.6")
 		screen.keys("r")
-		harness.wait_until(lambda: screen.first_rows() == ["iovab-mock.6", "iovab-mock.5"],
-				   "the other order")
-		screen.keys("/")
-		screen.keys("-l", "mock.5")
-		screen.keys("Enter")
-		harness.wait_until(lambda: screen.first_rows() == ["iovab-mock.5"], "the filter")
+		screen.sees_rows("iovab-mock.6", "iovab-mock.5")
+		screen.keys("/", "mock.5", "Enter")
+		screen.sees_rows("iovab-mock.5")
 		screen.keys("Enter")
 		screen.sees(rf"owner +pid {workers[0].pid} migrate")
 		screen.sees(r"total +[\u2591\u2592\u2593\u2588\u00b7]{40}")	# the strip

@@ -2,10 +2,25 @@
 """The marks of a recording, read as docs/recording.md says and by nothing of iovab's."""
 
 import contextlib
+import ctypes
 import sqlite3
-import subprocess
 
 WRAP = 1 << 64
+
+ZSTD = ctypes.CDLL("libzstd.so.1")
+ZSTD.ZSTD_getFrameContentSize.restype = ctypes.c_uint64
+ZSTD.ZSTD_getFrameContentSize.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
+ZSTD.ZSTD_decompress.restype = ctypes.c_size_t
+ZSTD.ZSTD_decompress.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+
+
+def decompressed(data):
+	"""A frame of zstd that tells its size."""
+	size = ZSTD.ZSTD_getFrameContentSize(data, len(data))
+	assert size < 1 << 32, "a frame without a size"
+	room = ctypes.create_string_buffer(size)
+	assert ZSTD.ZSTD_decompress(room, size, data, len(data)) == size, "a bad frame"
+	return room.raw
 
 
 def numbers(data):
@@ -25,8 +40,7 @@ def signed(zigzag):
 
 def unpack(iova, page_size, data):
 	"""The runs of a chunk: where, how long each mark, how many."""
-	raw = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=True).stdout
-	end, mark_pages, runs, source = iova, 1, [], numbers(raw)
+	end, mark_pages, runs, source = iova, 1, [], numbers(decompressed(data))
 	for number in source:
 		kind, value = number & 3, number >> 2
 		if kind == 2:
@@ -43,11 +57,16 @@ def unpack(iova, page_size, data):
 	return runs
 
 
-def of_reports(path):
-	"""By the serial number of the report: its marks, each (iova, length), in order."""
+def of_reports(path, pids=None):
+	"""By the serial number of the report: its marks, each (iova, length), in order.
+
+	@pids: of these processes alone.
+	"""
 	reports = {}
+	of_these = f"AND pid IN ({','.join(map(str, pids))})" if pids else ""
 	with contextlib.closing(sqlite3.connect(path)) as db:
-		rows = db.execute("SELECT report, iova, page_size, marks, runs, data FROM marks ORDER BY rowid")
+		rows = db.execute("SELECT m.report, m.iova, m.page_size, m.marks, m.runs, m.data FROM marks AS m "
+				  f"JOIN source ON source.id = m.source_id {of_these} ORDER BY m.rowid")
 		for report, iova, page_size, marks, n_runs, data in rows:
 			runs = unpack(iova % WRAP, page_size, data)
 			assert (sum(run[2] for run in runs), len(runs)) == (marks, n_runs), "a chunk's own counts"
