@@ -149,19 +149,20 @@ static __always_inline struct iovab_source *report_source(struct report *r)
 {
 	struct iovab_source *src = bpf_map_lookup_elem(&sources, &r->key);
 
-	if (src)
+	if (!src) {
+		bpf_map_update_elem(&sources, &r->key, &empty_source, BPF_NOEXIST);
+		src = bpf_map_lookup_elem(&sources, &r->key);
+		if (!src)
+			return NULL;
+	}
+	if (src->id)
 		return src;
-	bpf_map_update_elem(&sources, &r->key, &empty_source, BPF_NOEXIST);
-	src = bpf_map_lookup_elem(&sources, &r->key);
-	if (!src)
-		return NULL;
+	/* new; who has made it, on another CPU, may not have come to here yet */
 	__builtin_memcpy(src->driver, r->driver, sizeof(src->driver));
 	__builtin_memcpy(src->vfio, r->vfio, sizeof(src->vfio));
 	__builtin_memcpy(src->comm, r->comm, sizeof(src->comm));
 	/* last: user space takes no notice of a source without an id */
-	if (!src->id)
-		__sync_val_compare_and_swap(&src->id, 0,
-					    __sync_fetch_and_add(&last_source_id, 1) + 1);
+	__sync_val_compare_and_swap(&src->id, 0, __sync_fetch_and_add(&last_source_id, 1) + 1);
 	return src;
 }
 
