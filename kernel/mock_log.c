@@ -37,45 +37,32 @@ void mock_log__add(struct mock_log *log, enum mock_log_kind kind, u64 iova, u64 
 	spin_unlock(&log->lock);
 }
 
-/* Empties a log that has room for @max records; false: it has not. */
-static bool reuse(struct mock_log *log, u32 max)
-{
-	bool same;
-
-	mutex_lock(&log->resize_lock);
-	spin_lock(&log->lock);
-	same = max && log->max == max + 1;
-	if (same) {
-		log->count = 0;
-		log->dropped = 0;
-	}
-	spin_unlock(&log->lock);
-	mutex_unlock(&log->resize_lock);
-	return same;
-}
-
+/* Empties the log and gives it room for @max records; where it is as much as before it stays. */
 static int resize(struct mock_log *log, u32 max)
 {
-	struct mock_log_record *records = NULL, *old;
+	const u32 room = max ? max + 1 : 0;	/* and one that says how many are missing */
+	struct mock_log_record *records = NULL;
+	int err = 0;
 
-	if (max) {
-		/* and one that says how many are missing */
-		records = kvcalloc(max + 1, sizeof(*records), GFP_KERNEL_ACCOUNT);
-		if (!records)
-			return -ENOMEM;
-		max++;
-	}
 	mutex_lock(&log->resize_lock);
+	if (room && room != log->max) {
+		records = kvcalloc(room, sizeof(*records), GFP_KERNEL_ACCOUNT);
+		if (!records) {
+			err = -ENOMEM;
+			goto unlock;
+		}
+	}
 	spin_lock(&log->lock);
-	old = log->records;
-	log->records = records;
+	if (room != log->max)
+		swap(log->records, records);
 	log->count = 0;
 	log->dropped = 0;
-	WRITE_ONCE(log->max, max);
+	WRITE_ONCE(log->max, room);
 	spin_unlock(&log->lock);
+unlock:
 	mutex_unlock(&log->resize_lock);
-	kvfree(old);
-	return 0;
+	kvfree(records);	/* the old ones */
+	return err;
 }
 
 static ssize_t marks_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
@@ -86,7 +73,7 @@ static ssize_t marks_write(struct file *file, const char __user *buf, size_t len
 
 	if (!err && max > MOCK_MAX_LOG)
 		err = -E2BIG;
-	if (!err && !reuse(log, max))
+	if (!err)
 		err = resize(log, max);
 	return err ?: len;
 }

@@ -51,6 +51,15 @@ def add_runs(runs, data, first):
 				add_run(runs, at + bit, 1)
 
 
+ZERO = bytes(16 * PAGE)
+
+
+def bits_set(data):
+	"""In parts, of which most are zero: this is much the quickest to see it."""
+	parts = (data[at:at + len(ZERO)] for at in range(0, len(data), len(ZERO)))
+	return sum(int.from_bytes(part, "little").bit_count() for part in parts if part != ZERO)
+
+
 class Bitmap:
 	"""A report's bitmap between guards, zeroed, of which pages can be missing or read-only.
 
@@ -58,7 +67,6 @@ class Bitmap:
 	"""
 
 	GUARD = 4	# pages before and behind: more than the kernel pins of a right report
-	ZERO = bytes(16 * PAGE)
 
 	@classmethod
 	def pages_of(cls, bits, offset):
@@ -86,11 +94,8 @@ class Bitmap:
 	def bits(self, first, count):
 		"""How many of @count bits from @first on are set; @first is a multiple of 8."""
 		data = ctypes.string_at(self.address + first // 8, (count + 7) // 8)
-		parts = (data[at:at + len(self.ZERO)] for at in range(0, len(data), len(self.ZERO)))
-		# most are zero, and this is much the quickest to see it
-		found = sum(int.from_bytes(part, "little").bit_count() for part in parts if part != self.ZERO)
 		past = data[-1] >> count % 8 if count % 8 else 0
-		return found - past.bit_count()
+		return bits_set(data) - past.bit_count()
 
 	def runs(self):
 		"""Runs of set bits, counted from the bitmap's first; what is before it is negative."""

@@ -12,6 +12,7 @@ Else it is time, on a machine that others use too, and only ratios of what was m
 in turn mean something.
 """
 
+import bisect
 import ctypes
 import os
 import subprocess
@@ -73,20 +74,22 @@ class Reporter:
 			raise harness.Unmet(f"a report fails: {os.strerror(error)}")
 		return took
 
-	def cost(self, workload, times=3):
-		"""The least of some, after one that warms up: what is in it too is other people's."""
+	def warm(self, workload):
 		self.load(workload)
 		self.report()
-		return min(self.report() for _ in range(times))
+
+	def cost(self, workload):
+		"""The least of three, after one that warms up: what is in it too is other people's."""
+		self.warm(workload)
+		return min(self.report() for _ in range(3))
 
 	def agreed_cost(self, workload, tolerance):
 		"""The least, as soon as two agree: mostly after two, where instructions are counted."""
-		self.load(workload)
-		self.report()
-		taken = [self.report(), self.report()]
-		while len(taken) < MOST_TRIES and sorted(taken)[1] - min(taken) > tolerance:
-			taken.append(self.report())
-		return min(taken)
+		self.warm(workload)
+		taken = sorted((self.report(), self.report()))
+		while len(taken) < MOST_TRIES and taken[1] - taken[0] > tolerance:
+			bisect.insort(taken, self.report())
+		return taken[0]
 
 	def close(self):
 		self.client.stop()

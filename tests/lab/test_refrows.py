@@ -47,13 +47,6 @@ def need_modules():
 	harness.have_mock(2)
 
 
-def ones(bitmap):
-	data, size = bitmap.contents(), 16 * PAGE
-	pieces = (data[at:at + size] for at in range(0, len(data), size))
-	zero = bytes(size)	# most are, and this is much the quickest to see it
-	return sum(int.from_bytes(piece, "little").bit_count() for piece in pieces if piece != zero)
-
-
 class Work:
 	"""Some reports of one process, and what they must come to."""
 
@@ -85,7 +78,7 @@ class Work:
 			self.trouble = str(unmet)
 
 	def count(self, bitmap):
-		return ones(bitmap) - bitmap.filled() if bitmap.pages * PAGE <= COUNTED else None
+		return client.bits_set(bitmap.contents()) - bitmap.filled() if bitmap.pages * PAGE <= COUNTED else None
 
 	def judge_dirty(self, case, dirty):
 		if dirty is not None:

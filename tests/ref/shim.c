@@ -49,9 +49,9 @@ static u8 *map_frames(void)
 	return base;
 }
 
-/* The byte that stands at @offset of a page before anything is marked; repeats itself. */
 #define CONTENT_PERIOD	251
 
+/* The byte that stands at @offset of a page before anything is marked; repeats itself. */
 static u8 first_content(u64 page, u64 offset)
 {
 	return world.fill ? (page * 31 + offset * 7 + world.fill) % CONTENT_PERIOD : 0;
